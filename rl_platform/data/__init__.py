@@ -1,0 +1,1 @@
+"""What experience looks like: trees of arrays, the spaces they belong to, trajectories of lanes."""

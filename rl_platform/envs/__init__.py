@@ -1,0 +1,1 @@
+"""Environments of every kind, behind one adapter that writes into rows."""
