@@ -1,0 +1,1 @@
+"""Policies: networks written once over a small set of operations, run by numpy, torch or ONNX."""

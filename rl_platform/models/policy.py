@@ -1,0 +1,121 @@
+"""A policy: spaces + observation filter + network + distribution + action transform, as one pure function.
+
+`Policy.act` is what a rollout worker, an evaluation, a served model and an ONNX graph all run. Noise is an
+argument; without noise the answer is the mode. `Policy.heads` is what objectives differentiate.
+
+Shape legend: B rows, T steps of a sequence, N valid rows of a batch, A categories or action components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from rl_platform.data.spaces import Spaces
+from rl_platform.data.tree import ACTION_MASK
+from rl_platform.models.net import Layout, Net, Param
+from rl_platform.models.ops import Array, Ops
+
+NoiseKind = Literal["gumbel", "normal", "uniform"]
+Knobs = Mapping[str, Array]
+"""Published values that are not trained: ``epsilon``, ``filter/<obs path>/mean``, ``filter/<obs path>/scale``."""
+
+
+class Act(NamedTuple):
+    """One decision per row."""
+
+    action: Array  # as stored and learned from
+    env_action: Array  # as the environment wants it
+    state: dict[str, Array]
+    extra: dict[str, Array]  # [B] each
+
+
+class Distribution(Protocol):
+    """How heads become actions, for one kind of action space. Parameters it owns are listed in ``params``."""
+
+    heads: Mapping[str, int]  # name → size of the network heads it reads
+    params: Sequence[Param]  # e.g. a state-independent log standard deviation
+    noise: Sequence[tuple[NoiseKind, int]]  # column groups of the noise argument, in order
+    stochastic: bool  # has log_probability and entropy (a greedy value policy has neither)
+
+    def act(
+        self,
+        ops: Ops,
+        params: Mapping[str, Array],
+        heads: Mapping[str, Array],
+        mask: Array | None,
+        noise: Array | None,
+        knobs: Knobs,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Action [B, ...] and extras [B] (``log_probability`` where stochastic). Noise None = the mode."""
+
+    def log_probability(
+        self, ops: Ops, params: Mapping[str, Array], heads: Mapping[str, Array], mask: Array | None, action: Array
+    ) -> Array:
+        """[N], summed over action components."""
+
+    def entropy(
+        self, ops: Ops, params: Mapping[str, Array], heads: Mapping[str, Array], mask: Array | None
+    ) -> Array:
+        """[N], over legal actions only."""
+
+    def to_env(self, ops: Ops, action: Array) -> Array:
+        """Start offsets added, Box rescaled from [-1, 1] and clipped to its bounds."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The definition of a policy; it holds no weights. ``value`` names the head that is a state value, if any."""
+
+    spaces: Spaces
+    net: Net
+    distribution: Distribution
+    value: str | None = None
+    filtered: tuple[str, ...] = ()  # obs paths with a running mean/variance filter
+    layout: Layout = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layout", Layout([*self.net.params, *self.distribution.params]))
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Names of what `act` says per row besides the action."""
+        stochastic = ("log_probability",) if self.distribution.stochastic else ()
+        return stochastic + (("value",) if self.value else ())
+
+    @property
+    def noise_width(self) -> int:
+        return sum(width for _, width in self.distribution.noise)
+
+    @property
+    def recurrent(self) -> bool:
+        return bool(self.net.state)
+
+    def act(
+        self,
+        ops: Ops,
+        params: Mapping[str, Array],
+        obs: Mapping[str, Array],
+        state: Mapping[str, Array],
+        first: Array | None,
+        noise: Array | None,
+        knobs: Knobs,
+    ) -> Act:
+        """One step for B rows; ``obs`` is raw, as the environment gave it."""
+        seen, mask = self.filter(ops, obs, knobs)
+        heads, state_next = self.net.forward(ops, params, seen, state, first)
+        action, extra = self.distribution.act(ops, params, heads, mask, noise, knobs)
+        if self.value:
+            extra["value"] = heads[self.value][..., 0]
+        return Act(action, self.distribution.to_env(ops, action), state_next, extra)
+
+    def filter(
+        self, ops: Ops, obs: Mapping[str, Array], knobs: Knobs
+    ) -> tuple[dict[str, Array], Array | None]:
+        """Filtered leaves for the network, and the action mask apart."""
+        seen = {path: leaf for path, leaf in obs.items() if path != ACTION_MASK}
+        for path in self.filtered:
+            centred = seen[path] - knobs[f"filter/{path}/mean"]
+            seen[path] = ops.clip(centred * knobs[f"filter/{path}/scale"], -10.0, 10.0)
+        return seen, obs.get(ACTION_MASK)
