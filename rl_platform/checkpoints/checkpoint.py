@@ -16,8 +16,9 @@ class Checkpoint:
     """Everything a run needs to go on.
 
     ``state`` is JSON (objects, lists, strings, numbers of any size, NaN and infinities, booleans, null;
-    tuples come back as lists). ``arrays`` maps a group such as ``policy/default/weights``, ``learner/default``,
-    ``replay`` or ``lanes/0`` to a tree; each group is one safetensors file.
+    tuples come back as lists).
+    ``arrays`` maps a group such as ``policy/default/weights``, ``learner/default``, ``replay`` or ``lanes/0``
+    to a tree; each group is one safetensors file.
     """
 
     state: dict[str, Any]

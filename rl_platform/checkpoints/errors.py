@@ -23,7 +23,7 @@ _ELSEWHERE = "or choose another checkpoint.uri"
 _REMEDIES = {
     errno.ENOSPC: f"no space is left on the device; free some, lower checkpoint.keep, {_ELSEWHERE}",
     errno.EDQUOT: f"the disk quota is used up; free some space, lower checkpoint.keep, {_ELSEWHERE}",
-    errno.EFBIG: f"the file is larger than the file system or the process's limit allows; raise it, {_ELSEWHERE}",
+    errno.EFBIG: f"the file is larger than a limit of the file system or the process; raise it, {_ELSEWHERE}",
     errno.EACCES: f"permission is denied; give this user write access, {_ELSEWHERE}",
     errno.EPERM: f"the operation is not permitted; give this user write access, {_ELSEWHERE}",
     errno.EROFS: f"the file system is read-only; mount it writable, {_ELSEWHERE}",

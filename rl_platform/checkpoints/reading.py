@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,8 @@ def load(uri: str | CheckpointRef, verify: bool = True, groups: Sequence[str] | 
 
     ``groups``: read only the groups that start with one of these (``policy/``: no replay buffer is read);
     None reads all. ``verify=False`` skips the digests of the files, not their sizes.
-    Raises CheckpointError: not there, not whole, altered, of a newer format, or, for a CheckpointRef, not the one that it meant.
+    Raises CheckpointError: not there, not whole, altered, of a newer format, or, for a CheckpointRef, not the
+    one that it meant.
     """
     place = uri.uri if isinstance(uri, CheckpointRef) else uri
     storage = open_storage(place)
@@ -38,18 +40,18 @@ def load(uri: str | CheckpointRef, verify: bool = True, groups: Sequence[str] | 
             f"{place} is not the checkpoint that was meant, it was replaced: its digest is {digest}, "
             f"not {uri.digest}"
         )
-    state: dict[str, object] = {}
+    state: dict[str, Any] = {}
     arrays: dict[str, Tree] = {}
     for name, entry in manifest.files.items():
         if entry.group is None:
-            state = json.loads(_file(storage, name, entry, verify).tobytes())
+            state = _state(storage, name, entry, verify)
         elif groups is None or entry.group.startswith(tuple(groups)):
             arrays[entry.group] = _tree(storage, name, entry, verify)
     return Checkpoint(state, arrays)
 
 
 def resolve(uri: str, pinned: str | None = None) -> CheckpointRef:
-    """The checkpoint meant by a checkpoint's folder, a store of them, or a run's folder with ``checkpoints/``.
+    """The checkpoint meant by a checkpoint's folder, a store of them, or a run's folder (``checkpoints/``).
 
     Of a store it is the one pinned under the name ``pinned``, if that is given and there is one, else the
     newest. Raises CheckpointNotFound with what was looked for.
@@ -135,6 +137,16 @@ def _manifest(storage: Storage, path: str) -> tuple[Manifest, str]:
         except FileNotFoundError as error:
             raise CheckpointNotFound(f"{uri} is not a whole checkpoint: it has no {MANIFEST}") from error
         return decode_manifest(text.tobytes(), uri)
+
+
+def _state(storage: Storage, name: str, entry: FileEntry, verify: bool) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads(_file(storage, name, entry, verify).tobytes())
+    except ValueError as error:
+        raise CheckpointError(
+            f"{storage.uri}/{name} is not JSON ({error}); use another checkpoint"
+        ) from error
+    return state
 
 
 def _tree(storage: Storage, name: str, entry: FileEntry, verify: bool) -> Tree:

@@ -70,17 +70,14 @@ class CheckpointStore:
         nothing of it stays and what was there before is untouched.
         """
         self._refuse_if_stale()
-        path = f"{self.attempt}/{self._next_sequence()}"
-        uri = f"{self.uri}/{path}"
-        with explained("write the checkpoint", uri), self._storage.folder(path) as folder:
-            files = _write_files(folder, checkpoint)
-            manifest = new_manifest(self.attempt, self._next_sequence(), env_steps, updates, files)
-            text, digest = encode_manifest(manifest)
+        sequence = self._next_sequence()
+        try:
+            ref = self._write_checkpoint(checkpoint, env_steps, updates, sequence)
+        except CheckpointError:
+            # A higher attempt removes what this one has half-written: then that is the reason.
             self._refuse_if_stale()
-            folder.write(MANIFEST, [text])
-            folder.commit()
-        ref = CheckpointRef(uri, digest, env_steps, updates, self.attempt, self._next_sequence())
-        self._sequence = ref.sequence + 1
+            raise
+        self._sequence = sequence + 1
         self._remove_old()
         return ref
 
@@ -135,6 +132,19 @@ class CheckpointStore:
         """The pinned checkpoints by name."""
         with explained("read the pins of", self.uri):
             return reading.read_pins(self._storage)
+
+    def _write_checkpoint(
+        self, checkpoint: Checkpoint, env_steps: int, updates: int, sequence: int
+    ) -> CheckpointRef:
+        path = f"{self.attempt}/{sequence}"
+        uri = f"{self.uri}/{path}"
+        with explained("write the checkpoint", uri), self._storage.folder(path) as folder:
+            files = _write_files(folder, checkpoint)
+            text, digest = encode_manifest(new_manifest(self.attempt, sequence, env_steps, updates, files))
+            self._refuse_if_stale()
+            folder.write(MANIFEST, [text])
+            folder.commit()
+        return CheckpointRef(uri, digest, env_steps, updates, self.attempt, sequence)
 
     def _refuse_if_stale(self) -> None:
         highest = self.highest_attempt()

@@ -2,7 +2,7 @@
 
 A file is the header's length (u64, little endian), the header (JSON: path → dtype, shape, byte range), and
 the bytes. Written here rather than by the safetensors package because that holds a second copy of what it
-writes, which a replay buffer cannot afford; the tests read our files with the package, and its files with ours.
+writes, which a replay buffer cannot afford; the tests hold the two against each other.
 """
 
 from __future__ import annotations
