@@ -1,0 +1,253 @@
+"""A plan is a value: sources, operators, and the one loop that runs them.
+
+    rollouts(run, ...).then(prepare(...), train_one_step(...), publish_weights(run), report(run)).as_plan("ppo")
+
+`describe` prints it, `validate` refuses a wrong one before anything starts, iterating runs it. Items are pushed depth
+first through plain calls, so the traceback of a failing operator is the plan's own. Nothing is polled: where a
+source works elsewhere, the runner blocks until the first of all outstanding references is ready.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from rl_platform.execution.counters import Counters
+from rl_platform.execution.item import Item, Kind, Ref
+
+Waiter = Callable[[list[Ref]], Ref]
+HEARTBEAT_ENV_STEPS = 2048
+"""A plan whose output is silent (a replay buffer filling up) still hands the driver a result this often."""
+
+
+class PlanError(ValueError):
+    """The plan is wired wrongly; the message names the operators."""
+
+
+class State(Protocol):
+    """What an operator remembers between items. Goes to JSON and named trees, and comes back."""
+
+    def snapshot(self) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """An operator: from one item to none (still accumulating) or some."""
+
+    name: str
+    takes: frozenset[Kind]
+    gives: Kind
+    fn: Callable[[Item, Counters], Sequence[Item]]
+    site: str = "driver"  # where the work runs: driver, learner, replay, rollouts
+    detail: str = ""  # for describe()
+    state: State | None = None
+
+    def named(self, name: str) -> Op:
+        return Op(name, self.takes, self.gives, self.fn, self.site, self.detail, self.state)
+
+
+class Source(Protocol):
+    """Where items come from. A source in this process waits for nothing and computes in `take`."""
+
+    name: str
+    gives: Kind
+    site: str
+    detail: str
+
+    def issue(self) -> None:
+        """Start work elsewhere, as far as the source's credit allows."""
+
+    def waits(self) -> list[Ref]:
+        """References outstanding elsewhere; empty in one process."""
+
+    def take(self, counters: Counters) -> Item:
+        """The next finished item; only now do the counters grow."""
+
+
+class Pace(Protocol):
+    """Which flow is due, as a pure function of the counters."""
+
+    def due(self, flows: Mapping[str, Flow], counters: Counters) -> str: ...
+    def __str__(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A source and the operators behind it."""
+
+    source: Source
+    ops: tuple[Op, ...] = ()
+
+    @property
+    def gives(self) -> Kind:
+        return self.ops[-1].gives if self.ops else self.source.gives
+
+    def then(self, *ops: Op) -> Flow:
+        """Append operators. Raises PlanError where one does not take what the one before gives."""
+        flow = self
+        for op in ops:
+            before = flow.ops[-1].name if flow.ops else flow.source.name
+            if flow.gives not in op.takes:
+                takes = " or ".join(sorted(op.takes))
+                raise PlanError(f"{op.name} takes {takes}, but {before} gives {flow.gives}")
+            flow = Flow(flow.source, (*flow.ops, op))
+        return flow
+
+    def as_plan(self, name: str) -> Plan:
+        """This flow alone."""
+        return Plan({name: self}, output=name)
+
+
+@dataclass(slots=True)
+class Edge:
+    """What passed one operator; the runner keeps one per name."""
+
+    items: int = 0
+    env_steps: int = 0
+    seconds: float = 0.0  # inside the operator
+    age_seconds: float = 0.0  # of the last item, since its data was sampled
+
+
+@dataclass
+class Plan:
+    """Flows, which of them the driver sees, and how they alternate."""
+
+    flows: dict[str, Flow]
+    output: str
+    pace: Pace | None = None
+    wait: Waiter | None = None
+    counters: Counters = field(default_factory=Counters)
+    edges: dict[str, Edge] = field(default_factory=dict)
+    dispatch_seconds: float = 0.0  # spent between sources and operators: the price of the plan itself
+    reported_env_steps: int = 0
+
+    def names(self) -> list[str]:
+        """``flow/operator`` for every source and operator: the labels of metrics, errors and snapshots."""
+        return [f"{flow}/{part}" for flow, f in self.flows.items() for part in _parts(f)]
+
+    def validate(self) -> Plan:
+        """Raise PlanError on two parts of one name, a missing output, or flows without a pace. Returns itself."""
+        names = self.names()
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise PlanError(f"the plan has two parts named {twice[0]}: give one of them another name with .named()")
+        if self.output not in self.flows:
+            raise PlanError(f"output is {self.output!r}, but the flows are {sorted(self.flows)}")
+        if self.flows[self.output].gives is not Kind.RESULT:
+            raise PlanError(f"the output flow {self.output} must end in report(), it gives {self.flows[self.output].gives}")
+        if len(self.flows) > 1 and self.pace is None:
+            raise PlanError(f"{len(self.flows)} flows run side by side: say in which ratio with pace=")
+        return self
+
+    def describe(self) -> str:
+        """The plan as text, one line per part: where it runs, what it takes and gives."""
+        lines = []
+        for name, flow in self.flows.items():
+            mark = " (output)" if name == self.output and len(self.flows) > 1 else ""
+            lines.append(f"{name}{mark}")
+            parts = [flow.source, *flow.ops]
+            width = max(len(_call(part)) for part in parts)
+            for i, part in enumerate(parts):
+                arrow = "└─" if i == len(parts) - 1 else "├─"
+                lines.append(f"  {arrow} {_call(part):<{width}}  → {part.gives:<9} on {part.site}")
+        if self.pace is not None:
+            lines.append(f"pace: {self.pace}")
+        return "\n".join(lines)
+
+    def __iter__(self) -> Iterator[Item]:
+        """Run for ever; each item is a Result. Stop by leaving the loop."""
+        self.validate()
+        self.edges = {name: self.edges.get(name, Edge()) for name in self.names()}
+        while True:
+            name = self._next_flow()
+            flow = self.flows[name]
+            began = time.perf_counter()
+            item = flow.source.take(self.counters)
+            self._account(f"{name}/{flow.source.name}", item, began)
+            results = self._push(name, flow.ops, item)
+            if name == self.output:
+                yield from self._reported(results)
+            elif self.counters.env_steps - self.reported_env_steps >= HEARTBEAT_ENV_STEPS:
+                yield from self._reported([Item(Kind.RESULT)])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Counters and the state of every operator that has one. Taken between results: nothing is in flight."""
+        states = {name: state.snapshot() for name, state in self._states().items()}
+        return {
+            "counters": self.counters.snapshot(),
+            "operators": states,
+            "reported_env_steps": self.reported_env_steps,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put a snapshot back. Raises PlanError where it belongs to another plan."""
+        own = self._states()
+        if set(own) != set(state["operators"]):
+            raise PlanError(
+                f"the checkpoint was written by a plan with the stateful parts {sorted(state['operators'])}, "
+                f"this plan has {sorted(own)}: restore it with the algorithm and version that wrote it"
+            )
+        self.counters.restore(state["counters"])
+        self.reported_env_steps = state["reported_env_steps"]
+        for name, part in own.items():
+            part.restore(state["operators"][name])
+
+    def _states(self) -> dict[str, State]:
+        return {
+            f"{name}/{op.name}": op.state
+            for name, flow in self.flows.items()
+            for op in flow.ops
+            if op.state is not None
+        }
+
+    def _next_flow(self) -> str:
+        outstanding: dict[int, str] = {}
+        refs: list[Ref] = []
+        for name, flow in self.flows.items():
+            flow.source.issue()
+            for ref in flow.source.waits():
+                outstanding[id(ref)] = name
+                refs.append(ref)
+        if refs:
+            if self.wait is None:
+                raise PlanError("a source works outside this process: the plan needs a waiter")
+            return outstanding[id(self.wait(refs))]
+        if self.pace is None:
+            return self.output
+        return self.pace.due(self.flows, self.counters)
+
+    def _push(self, flow: str, ops: tuple[Op, ...], item: Item) -> list[Item]:
+        items = [item]
+        for position, op in enumerate(ops):
+            if not items:
+                return items
+            if len(items) > 1:
+                return [out for one in items for out in self._push(flow, ops[position:], one)]
+            began = time.perf_counter()
+            items = list(op.fn(items[0], self.counters))
+            self._account(f"{flow}/{op.name}", item, began)
+        return items
+
+    def _reported(self, results: list[Item]) -> Iterator[Item]:
+        for result in results:
+            self.counters.iterations += 1
+            self.reported_env_steps = self.counters.env_steps
+            yield result
+
+    def _account(self, name: str, item: Item, began: float) -> None:
+        edge, now = self.edges[name], time.perf_counter()
+        edge.items += 1
+        edge.env_steps += item.env_steps
+        edge.seconds += now - began
+        edge.age_seconds = time.monotonic() - item.born if item.born else 0.0
+
+
+def _parts(flow: Flow) -> list[str]:
+    return [flow.source.name, *(op.name for op in flow.ops)]
+
+
+def _call(part: Source | Op) -> str:
+    return f"{part.name}({part.detail})"
