@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rl_platform.data.tree import Tree
+
 
 @dataclass(slots=True)
 class Counters:
@@ -52,9 +54,12 @@ class Every:
         self.due_at += period * ((count - self.due_at) // period + 1)
         return True
 
-    def fresh(self) -> Every:
-        """A copy that has not counted yet, so that one value can configure several operators."""
-        return Every(self.updates, self.env_steps)
+    def snapshot(self) -> tuple[dict[str, Any], Tree]:
+        return {"due_at": self.due_at}, {}
+
+    def restore(self, state: dict[str, Any], arrays: Tree) -> None:
+        del arrays
+        self.due_at = state["due_at"]
 
     def __str__(self) -> str:
         return f"every {self.updates} updates" if self.updates else f"every {self.env_steps} env steps"

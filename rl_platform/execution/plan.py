@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rl_platform.data.tree import Tree
 from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind, Ref
 
@@ -29,8 +30,8 @@ class PlanError(ValueError):
 class State(Protocol):
     """What an operator remembers between items. Goes to JSON and named trees, and comes back."""
 
-    def snapshot(self) -> dict[str, Any]: ...
-    def restore(self, state: dict[str, Any]) -> None: ...
+    def snapshot(self) -> tuple[dict[str, Any], Tree]: ...
+    def restore(self, state: dict[str, Any], arrays: Tree) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,7 @@ class Plan:
     wait: Waiter | None = None
     counters: Counters = field(default_factory=Counters)
     edges: dict[str, Edge] = field(default_factory=dict)
-    dispatch_seconds: float = 0.0  # spent between sources and operators: the price of the plan itself
-    reported_env_steps: int = 0
+    reported: int = 0  # env steps at the last result
 
     def names(self) -> list[str]:
         """``flow/operator`` for every source and operator: the labels of metrics, errors and snapshots."""
@@ -170,19 +170,19 @@ class Plan:
             results = self._push(name, flow.ops, item)
             if name == self.output:
                 yield from self._reported(results)
-            elif self.counters.env_steps - self.reported_env_steps >= HEARTBEAT_ENV_STEPS:
+            elif self.counters.env_steps - self.reported >= HEARTBEAT_ENV_STEPS:
                 yield from self._reported([Item(Kind.RESULT)])
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> tuple[dict[str, Any], Tree]:
         """Counters and the state of every operator that has one. Taken between results: nothing is in flight."""
-        states = {name: state.snapshot() for name, state in self._states().items()}
-        return {
-            "counters": self.counters.snapshot(),
-            "operators": states,
-            "reported_env_steps": self.reported_env_steps,
-        }
+        operators: dict[str, Any] = {}
+        arrays: Tree = {}
+        for name, part in self._states().items():
+            operators[name], leaves = part.snapshot()
+            arrays |= {f"{name}|{leaf}": array for leaf, array in leaves.items()}
+        return {"counters": self.counters.snapshot(), "operators": operators, "reported": self.reported}, arrays
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any], arrays: Tree) -> None:
         """Put a snapshot back. Raises PlanError where it belongs to another plan."""
         own = self._states()
         if set(own) != set(state["operators"]):
@@ -191,9 +191,11 @@ class Plan:
                 f"this plan has {sorted(own)}: restore it with the algorithm and version that wrote it"
             )
         self.counters.restore(state["counters"])
-        self.reported_env_steps = state["reported_env_steps"]
+        self.reported = state["reported"]
         for name, part in own.items():
-            part.restore(state["operators"][name])
+            prefix = f"{name}|"
+            leaves = {path.removeprefix(prefix): leaf for path, leaf in arrays.items() if path.startswith(prefix)}
+            part.restore(state["operators"][name], leaves)
 
     def _states(self) -> dict[str, State]:
         return {
@@ -234,7 +236,7 @@ class Plan:
     def _reported(self, results: list[Item]) -> Iterator[Item]:
         for result in results:
             self.counters.iterations += 1
-            self.reported_env_steps = self.counters.env_steps
+            self.reported = self.counters.env_steps
             yield result
 
     def _account(self, name: str, item: Item, began: float) -> None:

@@ -60,9 +60,13 @@ class ReplayBuffer:
                 f"the checkpoint's replay buffer holds {position['size']} transitions, bufferSize is {self.capacity}: "
                 "restore with at least that bufferSize, or without the replay buffer"
             )
+        head, size = position["head"], position["size"]
+        if head != size and size < self.capacity:  # it was full and is smaller than this one: oldest first
+            columns = {name: np.roll(leaf, -head, axis=0) for name, leaf in columns.items()}
+            head = size
         self.columns = {
             name: np.concatenate([leaf, np.zeros((self.capacity - len(leaf), *leaf.shape[1:]), leaf.dtype)])
             for name, leaf in columns.items()
         }
-        self.size, self.added, self.draws = position["size"], position["added"], position["draws"]
-        self.head = position["head"] if self.size == self.capacity or position["head"] else self.size % self.capacity
+        self.size, self.head = size, head % self.capacity
+        self.added, self.draws = position["added"], position["draws"]

@@ -1,0 +1,106 @@
+"""Deep Q-learning (Mnih et al. 2015, 1312.5602 as preprint) with double Q (van Hasselt et al. 2016, 1509.06461) and
+n-step returns (Sutton and Barto 2018, section 7.1), from uniform replay.
+
+y = R_n + discount Q_target(s', argmax_a Q(s', a)), the arg-max by the target network without ``doubleQ``; Huber loss
+with threshold 1. Illegal actions (action mask) take part in no arg-max. ``trainEvery`` counts env steps per update,
+``targetUpdateEvery`` counts updates. Where it differs from Mnih et al.: Adam instead of RMSprop, one learning round
+per fragment with as many minibatches as are due, so sampling and learning both run in bulk.
+
+Shape legend: B rows of a minibatch, A actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rl_platform.algorithms.algorithm import Algorithm
+from rl_platform.data.spaces import Spaces
+from rl_platform.execution.concurrency import EnvStepsPerUpdate, concurrently
+from rl_platform.execution.counters import Every
+from rl_platform.execution.learning import publish_weights, train_one_step, update_target_network
+from rl_platform.execution.plan import Plan
+from rl_platform.execution.replay import replay, store_to_replay
+from rl_platform.execution.reporting import report
+from rl_platform.execution.run import Run
+from rl_platform.execution.sampling import rollouts
+from rl_platform.models.build import q_policy
+from rl_platform.models.model_spec import ModelSpec
+from rl_platform.models.policy import Knobs, Policy
+from rl_platform.objectives.n_step import n_step
+from rl_platform.spec.algorithms import DQN as Config
+from rl_platform.workers.learner import Batch, Learning, Objective, Params
+from rl_platform.workers.optimizer import Optimizer
+
+if TYPE_CHECKING:
+    import torch
+
+
+def dqn_loss(cfg: Config) -> Objective:
+    """Huber loss of the n-step temporal difference, mean over B."""
+
+    def loss(
+        policy: Policy, params: Params, target: Params | None, batch: Batch, knobs: Knobs
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        import torch
+
+        assert target is not None
+        following = {name.removeprefix("next/"): leaf for name, leaf in batch.items() if name.startswith("next/")}
+        with torch.no_grad():
+            next_heads = policy.heads(target, following, knobs)
+            chooser = policy.heads(params, following, knobs) if cfg.double_q else next_heads
+            best_B = chooser.legal("q").argmax(1, keepdim=True)
+            target_B = batch["reward"] + batch["discount"] * next_heads["q"].gather(1, best_B)[:, 0]
+        q_BA = policy.heads(params, batch, knobs)["q"]
+        q_B = q_BA.gather(1, batch["action"][:, None])[:, 0]
+        error = torch.nn.functional.smooth_l1_loss(q_B, target_B)
+        return error, {"q_mean": q_B.detach().mean()}
+
+    return loss
+
+
+def plan(run: Run, cfg: Config) -> Plan:
+    """Store fragments and learn from samples, in a fixed ratio of env steps to updates."""
+    steps = cfg.fragment_length * run.workers.num_envs
+    learn_every = max(1, steps // cfg.train_every)
+    store = rollouts(run, ticks=cfg.fragment_length).then(store_to_replay(run, n_step(cfg.n_step, cfg.gamma)))
+    learn = replay(run, batch_size=cfg.batch_size, minibatches=learn_every).then(
+        train_one_step(run, dqn_loss(cfg)),
+        update_target_network(run, every=Every(updates=cfg.target_update_every)),
+        publish_weights(run),
+        report(run, every=Every(env_steps=1024)),
+    )
+    pace = EnvStepsPerUpdate(cfg.train_every, sample="store", learn="learn", after=cfg.learning_starts)
+    return concurrently(store=store, learn=learn, output="learn", pace=pace)
+
+
+def exploration(cfg: Config) -> Callable[[int], dict[str, float]]:
+    """Epsilon falls linearly from ``initial`` to ``final`` over the first ``steps`` env steps."""
+    explore = cfg.exploration
+
+    def knobs(env_steps: int) -> dict[str, float]:
+        progress = min(1.0, env_steps / explore.steps)
+        return {"epsilon": explore.initial + progress * (explore.final - explore.initial)}
+
+    return knobs
+
+
+def refuse(spaces: Spaces, model: ModelSpec) -> None:
+    if spaces.action.kind != "discrete":
+        raise ValueError(f"algorithm.dqn needs a Discrete action space, this one is {spaces.action.kind}: use ppo")
+    if model.recurrent.kind != "none":
+        raise ValueError("algorithm.dqn does not learn recurrent policies yet: set model.recurrent.kind to none")
+    if model.observation_filter != "none" or model.return_filter != "none":
+        raise ValueError("algorithm.dqn does not filter observations or returns yet: set model.observationFilter and "
+                         "model.returnFilter to none")
+
+
+DQN = Algorithm(
+    policy=lambda spaces, model, cfg: q_policy(spaces, model),
+    learning=lambda cfg: Learning(Optimizer("adam", max_grad_norm=cfg.max_grad_norm), target=True),
+    plan=plan,
+    replay_capacity=lambda cfg: cfg.buffer_size,
+    look_back=lambda cfg: cfg.n_step - 1,
+    exploration=exploration,
+    refuse=refuse,
+)

@@ -1,0 +1,100 @@
+"""Proximal policy optimisation, clipped (Schulman et al. 2017, 1707.06347, equations 7 and 9).
+
+The policy maximises min(r A, clip(r, 1-c, 1+c) A) with r = pi(a|s) / pi_old(a|s) from the log-probability stored while
+acting; the critic regresses on A + V_old (GAE returns, 1506.02438). Details as in "The 37 implementation details of
+PPO" (ICLR blog track 2022): orthogonal initialisation, Adam epsilon 1e-5, advantages standardised per minibatch, global
+gradient clipping, shuffled minibatches. Where it differs: minibatches are of nearly equal size instead of dropping or
+keeping a short last one; ``targetKl`` stops the epochs after the first minibatch beyond 1.5 times it (as Spinning Up).
+
+Shape legend: N rows of a minibatch (only valid ones, also of sequences).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rl_platform.algorithms.algorithm import Algorithm
+from rl_platform.execution.batching import concat_batches, prepare, select_experiences
+from rl_platform.execution.learning import publish_weights, train_one_step, update_filters
+from rl_platform.execution.plan import Plan
+from rl_platform.execution.reporting import report
+from rl_platform.execution.run import Run
+from rl_platform.execution.sampling import rollouts
+from rl_platform.models.build import actor_critic_policy
+from rl_platform.models.policy import Knobs, Policy
+from rl_platform.objectives.gae import gae
+from rl_platform.objectives.scaling import scale_rewards
+from rl_platform.spec.algorithms import PPO as Config
+from rl_platform.workers.learner import Batch, Learning, Objective, Params
+from rl_platform.workers.optimizer import Optimizer
+
+if TYPE_CHECKING:
+    import torch
+
+
+def ppo_loss(cfg: Config) -> Objective:
+    """Clipped surrogate + value regression - entropy bonus, as means over N."""
+
+    def loss(
+        policy: Policy, params: Params, target: Params | None, batch: Batch, knobs: Knobs
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        import torch
+
+        del target
+        clip = knobs["clip_range"]
+        heads = policy.heads(params, batch, knobs)
+        log_ratio_N = heads.log_probability(batch["action"]) - batch["log_probability"]
+        ratio_N = log_ratio_N.exp()
+        advantage_N = batch["advantage"]
+        if cfg.normalize_advantage and len(advantage_N) > 1:
+            advantage_N = (advantage_N - advantage_N.mean()) / (advantage_N.std() + 1e-8)
+        clipped_N = ratio_N.clamp(1 - clip, 1 + clip)
+        policy_loss = -torch.minimum(ratio_N * advantage_N, clipped_N * advantage_N).mean()
+
+        value_N = heads["value"][:, 0]
+        error_N = (value_N - batch["return"]).square()
+        if cfg.value_clip_range is not None:
+            near_N = batch["value"] + (value_N - batch["value"]).clamp(-cfg.value_clip_range, cfg.value_clip_range)
+            error_N = torch.maximum(error_N, (near_N - batch["return"]).square())
+        value_loss = 0.5 * error_N.mean()
+
+        total = policy_loss + cfg.value_coefficient * value_loss
+        stats = {"policy_loss": policy_loss.detach(), "value_loss": value_loss.detach()}
+        if knobs["entropy_coefficient"]:
+            entropy = heads.entropy().mean()
+            total = total - knobs["entropy_coefficient"] * entropy
+            stats["entropy"] = entropy.detach()
+        with torch.no_grad():
+            stats["approx_kl"] = (ratio_N - 1 - log_ratio_N).mean()  # Schulman's k3 estimator
+            stats["clip_fraction"] = ((ratio_N - 1).abs() > clip).float().mean()
+        return total, stats
+
+    return loss
+
+
+def plan(run: Run, cfg: Config) -> Plan:
+    """Sample a batch with one policy version, learn from it, publish; nothing overlaps."""
+    return (
+        rollouts(run, env_steps=cfg.batch_size)
+        .then(
+            select_experiences(run.trained),
+            concat_batches(env_steps=cfg.batch_size),
+            prepare(scale_rewards, gae(cfg.gamma, cfg.gae_lambda)),
+            train_one_step(
+                run, ppo_loss(cfg), epochs=cfg.epochs, minibatch_size=cfg.minibatch_size, target_kl=cfg.target_kl
+            ),
+            update_filters(run),
+            publish_weights(run),
+            report(run),
+        )
+        .as_plan("ppo")
+    )
+
+
+def learning(cfg: Config) -> Learning:
+    return Learning(Optimizer("adam", epsilon=1e-5, max_grad_norm=cfg.max_grad_norm))
+
+
+PPO = Algorithm(
+    policy=lambda spaces, model, cfg: actor_critic_policy(spaces, model), learning=learning, plan=plan
+)

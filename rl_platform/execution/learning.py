@@ -1,0 +1,79 @@
+"""Learning: train, move targets, update filters, publish. Each side effect is an operator of its own."""
+
+from __future__ import annotations
+
+from rl_platform.data.trajectory import Trajectory
+from rl_platform.execution.counters import Counters, Every
+from rl_platform.execution.item import Item, Kind
+from rl_platform.execution.plan import Op
+from rl_platform.execution.run import Run
+from rl_platform.workers.learner import Objective
+
+
+def train_one_step(
+    run: Run, objective: Objective, *, epochs: int = 1, minibatch_size: int = 0, target_kl: float | None = None
+) -> Op:
+    """Learn from a batch in ``epochs`` passes of minibatches, or once from each minibatch of a sample."""
+
+    def train(item: Item, counters: Counters) -> list[Item]:
+        scheduled = run.schedule(counters.env_steps)
+        stats: dict[str, float] = {}
+        steps = 0
+        for policy in run.trained:
+            knobs = {**run.published[policy].knobs, **scheduled}
+            if item.kind is Kind.SAMPLE:
+                if policy not in item.info["samples"]:
+                    continue
+                done, means = run.learner.update_on_samples(policy, item.info["samples"][policy], objective, knobs)
+            else:
+                mine: list[Trajectory] = [each for each in item.data if each.policy == policy]
+                done, means = run.learner.update(
+                    policy, mine, item.recipe, objective, knobs, epochs, minibatch_size, target_kl
+                )
+            steps = max(steps, done)
+            stats |= {f"train/{policy}/{name}": value for name, value in means.items()}
+        counters.updates += steps
+        stats |= {f"schedule/{name}": value for name, value in scheduled.items()}
+        item.kind, item.info = Kind.UPDATE, {**item.info, "stats": stats}
+        return [item]
+
+    detail = f"{epochs} epochs of minibatches of {minibatch_size}" if minibatch_size else "each minibatch once"
+    return Op("train_one_step", frozenset({Kind.BATCH, Kind.SAMPLE}), Kind.UPDATE, train, "learner", detail)
+
+
+def update_target_network(run: Run, *, every: Every, rate: float = 1.0) -> Op:
+    """Move the target parameters of all trained policies."""
+
+    def update(item: Item, counters: Counters) -> list[Item]:
+        if every.due(counters):
+            for policy in run.trained:
+                run.learner.update_target(policy, rate)
+        return [item]
+
+    return Op("update_target_network", frozenset({Kind.UPDATE}), Kind.UPDATE, update, "learner", str(every), every)
+
+
+def update_filters(run: Run) -> Op:
+    """Merge what rollout workers saw into the running filters; they act with it from the next publication on."""
+
+    def update(item: Item, counters: Counters) -> list[Item]:
+        del counters
+        for policy, moments in item.info.pop("moments", ()):
+            if policy in run.filters:
+                run.filters[policy].merge(moments)
+        return [item]
+
+    return Op("update_filters", frozenset({Kind.UPDATE, Kind.ROLLOUT}), Kind.UPDATE, update)
+
+
+def publish_weights(run: Run, *, every: Every | None = None) -> Op:
+    """Give workers the learner's present weights with their next request."""
+
+    def publish(item: Item, counters: Counters) -> list[Item]:
+        if every is None or every.due(counters):
+            counters.version += 1
+            run.publish(counters.version, counters.env_steps)
+        return [item]
+
+    detail = str(every) if every else "after each"
+    return Op("publish_weights", frozenset({Kind.UPDATE}), Kind.UPDATE, publish, detail=detail, state=every)

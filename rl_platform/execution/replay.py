@@ -1,0 +1,61 @@
+"""Replay: transitions go into buffers with one operator and come out of them as a source of samples."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from rl_platform.data.recipe import TransitionFn
+from rl_platform.execution.counters import Counters
+from rl_platform.execution.item import Item, Kind, Ref
+from rl_platform.execution.plan import Flow, Op
+from rl_platform.execution.run import Run
+
+
+def store_to_replay(run: Run, transitions: TransitionFn) -> Op:
+    """Turn trajectories into transitions and keep them, one buffer per policy."""
+
+    def store(item: Item, counters: Counters) -> list[Item]:
+        del counters
+        for trajectory in item.data:
+            run.replay[trajectory.policy].add(transitions(trajectory))
+        return [item]
+
+    detail = transitions.__qualname__.split(".")[0]
+    return Op("store_to_replay", frozenset({Kind.ROLLOUT}), Kind.ROLLOUT, store, "replay", detail)
+
+
+@dataclass
+class Replay:
+    """Draws ``minibatches`` of ``batch_size`` transitions at a time, for every trained policy."""
+
+    run: Run
+    batch_size: int
+    minibatches: int
+    name: str = "replay"
+    gives: Kind = Kind.SAMPLE
+    site: str = "replay"
+
+    @property
+    def detail(self) -> str:
+        return f"{self.minibatches} minibatches of {self.batch_size}"
+
+    def issue(self) -> None:
+        """Sampling happens in `take`."""
+
+    def waits(self) -> list[Ref]:
+        return []
+
+    def take(self, counters: Counters) -> Item:
+        run = self.run
+        samples = {
+            policy: run.replay[policy].sample(self.minibatches, self.batch_size)
+            for policy in run.trained
+            if run.replay[policy].size
+        }
+        return Item(Kind.SAMPLE, born=time.monotonic(), version=counters.version, info={"samples": samples})
+
+
+def replay(run: Run, *, batch_size: int, minibatches: int = 1) -> Flow:
+    """Samples from the replay buffers; when it is their turn is the pace's affair."""
+    return Flow(Replay(run, batch_size, minibatches))

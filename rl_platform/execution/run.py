@@ -1,0 +1,67 @@
+"""What a plan is built over: the workers, the learner, the replay buffers and the published policies of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from rl_platform.data.moments import Moments
+from rl_platform.execution.episodes import EpisodeWindow
+from rl_platform.models.filters import PolicyFilters
+from rl_platform.workers.learner import Learner
+from rl_platform.workers.replay_buffer import ReplayBuffer
+from rl_platform.workers.rollout_worker import Fragment
+
+Schedule = Callable[[int], dict[str, float]]
+"""env steps → the scheduled values of that moment, by snake_case field name; always all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A policy as rollout workers are to use it from their next request on."""
+
+    weights: np.ndarray  # float32 [size], never written again
+    knobs: Mapping[str, Any]
+    version: int
+
+
+class Workers(Protocol):
+    """Rollout workers, wherever they are."""
+
+    num_envs: int  # of one worker
+    count: int
+
+    def sample(self, worker: int, ticks: int, published: Mapping[str, Published]) -> Fragment: ...
+
+
+@dataclass
+class Run:
+    """The parts of one run. Made by the driver, used by `plan` functions, saved by the driver's checkpoints."""
+
+    workers: Workers
+    learner: Learner
+    trained: tuple[str, ...]
+    schedule: Schedule
+    replay: dict[str, ReplayBuffer] = field(default_factory=dict)
+    filters: dict[str, PolicyFilters] = field(default_factory=dict)
+    published: dict[str, Published] = field(default_factory=dict)
+    exploration: Callable[[int], dict[str, float]] = lambda env_steps: {}
+    episodes: EpisodeWindow = field(default_factory=EpisodeWindow)
+    moments: dict[str, dict[str, Moments]] = field(default_factory=dict)
+
+    def knobs(self, policy: str, env_steps: int) -> dict[str, Any]:
+        """Everything published with a policy besides its weights: filters, exploration."""
+        filters = self.filters[policy].knobs() if policy in self.filters else {}
+        return {**filters, **self.exploration(env_steps)}
+
+    def publish(self, version: int, env_steps: int) -> None:
+        """Make the learner's present weights what the next requests carry."""
+        for policy in self.learner.policies:
+            frozen = policy not in self.trained
+            if frozen and policy in self.published:
+                continue
+            knobs = self.knobs(policy, env_steps)
+            self.published[policy] = Published(self.learner.weights(policy), knobs, version)
