@@ -1,7 +1,7 @@
 """What a network is: its parameters, its recurrent state, and one forward function.
 
-Parameters live in one flat float32 vector. A `Layout` names the slices, so weights are published, saved, clipped
-and optimised as that vector, and a network sees them as views by path.
+Parameters live in one flat float32 vector. A `Layout` names the slices, so weights are published, saved,
+clipped and optimised as that vector, and a network sees them as views by path.
 """
 
 from __future__ import annotations
@@ -21,32 +21,52 @@ from rl_platform.models.ops import Array, Ops
 class Param:
     """One parameter: path, shape, and how it starts.
 
-    ``orthogonal`` treats all but the last axis as rows (a leading stack axis is initialised slice by slice when
-    ``stacked``), scaled by ``gain``; ``constant`` fills with ``gain``; ``uniform`` draws from [-gain, gain].
+    ``orthogonal`` treats all but the last axis as rows, scaled by ``gain``. A leading stack axis is
+    initialised slice by slice when ``stacked``; a last axis that holds several matrices side by side, block
+    by block (``blocks``); ``outputs="first"`` takes the first axis as the outputs (convolutions).
+    ``constant`` fills with ``gain``; ``uniform`` draws from [-gain, gain]; ``lstm_bias`` is 0 for gates i, g
+    and o and 1 for f (Gers et al. 2000: a new LSTM remembers).
     """
 
     path: str
     shape: tuple[int, ...]
-    init: Literal["orthogonal", "constant", "uniform"] = "constant"
+    init: Literal["orthogonal", "constant", "uniform", "lstm_bias"] = "constant"
     gain: float = 0.0
     stacked: bool = False
+    blocks: int = 1
+    outputs: Literal["first", "last"] = "last"
 
 
 class Net(Protocol):
     """A network. Sizes and parameters are fixed at construction; forward is pure."""
 
-    portable: bool  # forward uses only `Ops`; otherwise it runs under torch alone
-    params: Sequence[Param]
-    state: Mapping[str, tuple[int, ...]]  # path below ``state/`` → shape per lane; empty: not recurrent
+    @property
+    def portable(self) -> bool:
+        """Whether forward uses only `Ops`; otherwise it runs under torch alone."""
+
+    @property
+    def params(self) -> Sequence[Param]:
+        """All parameters, in the order of the flat vector."""
+
+    @property
+    def state(self) -> Mapping[str, tuple[int, ...]]:
+        """Path below ``state/`` → shape per lane, float32; empty: not recurrent."""
 
     def forward(
-        self, ops: Ops, params: Mapping[str, Array], obs: Mapping[str, Array], state: Mapping[str, Array], first: Array
+        self,
+        ops: Ops,
+        params: Mapping[str, Array],
+        obs: Mapping[str, Array],
+        state: Mapping[str, Array],
+        first: Array,
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Heads by name and the next state.
 
-        One step: obs leaves [B, ...], state leaves [B, ...], first bool [B] (zeroes the state before the step).
-        Sequences (recurrent, torch only): obs leaves [T, B, ...], first [T, B]; heads come back as [T, B, ...].
-        ``obs`` is already filtered and has no action mask. ``first`` may be None where the state needs no reset.
+        One step: obs leaves [B, ...], state leaves [B, ...], first bool [B] (zeroes the state before the
+        step). Sequences (recurrent, torch only): obs leaves [T, B, ...], first [T, B]; heads come back as
+        [T, B, ...].
+        ``obs`` is already filtered and has no action mask. ``first`` may be None where the state needs no
+        reset.
         """
 
 
@@ -85,9 +105,15 @@ def _draw(param: Param, rng: np.random.Generator) -> np.ndarray:
         return np.full(param.shape, param.gain, np.float32)
     if param.init == "uniform":
         return rng.uniform(-param.gain, param.gain, param.shape).astype(np.float32)
+    if param.init == "lstm_bias":
+        return np.repeat(np.array([0, 1, 0, 0], np.float32), param.shape[0] // 4)
     if param.stacked:
         return np.stack([_orthogonal(param.shape[1:], param.gain, rng) for _ in range(param.shape[0])])
-    return _orthogonal(param.shape, param.gain, rng)
+    if param.outputs == "first":
+        rows_last = _orthogonal((*param.shape[1:], param.shape[0]), param.gain, rng)
+        return np.moveaxis(rows_last, -1, 0)
+    block = (*param.shape[:-1], param.shape[-1] // param.blocks)
+    return np.concatenate([_orthogonal(block, param.gain, rng) for _ in range(param.blocks)], axis=-1)
 
 
 def _orthogonal(shape: tuple[int, ...], gain: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The operations that networks and distributions are written in.
 
-A network calls nothing but these, so one ``forward`` is an actor in numpy, a differentiable function in torch and
-an ONNX graph. ``Array`` is whatever the back end computes with. Last axis = features, unless a line says otherwise.
-A network that needs more than this may use ``torch`` directly and then says so (`Net.portable`).
+A network calls nothing but these, so one ``forward`` is an actor in numpy, a differentiable function in torch
+and an ONNX graph. ``Array`` is whatever the back end computes with. Last axis = features, unless a line says
+otherwise. A network that needs more than this may use ``torch`` directly and then says so (`Net.portable`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ Array = Any
 
 
 class Ops(Protocol):
-    """One back end. Arithmetic operators and comparison work on arrays as in numpy."""
+    """One back end.
 
-    name: str  # numpy, torch, onnx
+    Arithmetic and comparison work on arrays as in numpy, and so do ``ndim``, ``shape[-1]`` and indexing with
+    integers, slices, None and an ellipsis. A Python number may stand for a float32 array.
+    """
+
+    @property
+    def name(self) -> str:
+        """numpy, torch or onnx."""
 
     def linear(self, x: Array, w: Array, b: Array) -> Array:
         """[..., I] @ [I, O] + [O]."""
@@ -28,7 +34,7 @@ class Ops(Protocol):
         """[B, H, W, C] with w [O, C, kh, kw], no padding; returns [B, H', W', O]."""
 
     def lstm_cell(self, gates_x: Array, h: Array, c: Array, w_h: Array) -> tuple[Array, Array]:
-        """One step; ``gates_x`` [B, 4H] is the input's part with the bias, gate order i, f, g, o. Returns (h, c)."""
+        """One step; ``gates_x`` [B, 4H]: the input's part with the bias, gates i, f, g, o. Returns (h, c)."""
 
     def activation(self, kind: str, x: Array) -> Array:
         """tanh, relu, silu or gelu (the exact one, by erf)."""
@@ -57,7 +63,7 @@ class Ops(Protocol):
 
     def transpose(self, x: Array, axes: Sequence[int]) -> Array: ...
     def take(self, x: Array, index: Array) -> Array:
-        """``x[..., index[...]]``: the entry of the last axis that ``index`` (int64, one dimension less) names."""
+        """``x[..., index[...]]``: the entry of the last axis that ``index`` (int64) names."""
 
     def one_hot(self, index: Array, size: int) -> Array:
         """float32 [..., size]."""

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from rl_platform.data.spaces import Spaces
-from rl_platform.data.tree import ACTION_MASK
+from rl_platform.data.tree import ACTION_MASK, STATE
 from rl_platform.models.net import Layout, Net, Param
 from rl_platform.models.ops import Array, Ops
 
 NoiseKind = Literal["gumbel", "normal", "uniform"]
 Knobs = Mapping[str, Array]
-"""Published values that are not trained: ``epsilon``, ``filter/<obs path>/mean``, ``filter/<obs path>/scale``."""
+"""Published values that are not trained: ``epsilon``, ``filter/<obs path>/mean`` and ``.../scale``."""
+
+
+FILTER_LIMIT = 10.0
+"""Filtered observations are clipped to so many standard deviations."""
 
 
 class Act(NamedTuple):
@@ -34,10 +38,21 @@ class Act(NamedTuple):
 class Distribution(Protocol):
     """How heads become actions, for one kind of action space. Parameters it owns are listed in ``params``."""
 
-    heads: Mapping[str, int]  # name → size of the network heads it reads
-    params: Sequence[Param]  # e.g. a state-independent log standard deviation
-    noise: Sequence[tuple[NoiseKind, int]]  # column groups of the noise argument, in order
-    stochastic: bool  # has log_probability and entropy (a greedy value policy has neither)
+    @property
+    def heads(self) -> Mapping[str, int]:
+        """Name → size of the network heads it reads."""
+
+    @property
+    def params(self) -> Sequence[Param]:
+        """Its own parameters, e.g. a state-independent log standard deviation."""
+
+    @property
+    def noise(self) -> Sequence[tuple[NoiseKind, int]]:
+        """Column groups of the noise argument, in order."""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether it has log_probability and entropy (a greedy value policy has neither)."""
 
     def act(
         self,
@@ -51,7 +66,12 @@ class Distribution(Protocol):
         """Action [B, ...] and extras [B] (``log_probability`` where stochastic). Noise None = the mode."""
 
     def log_probability(
-        self, ops: Ops, params: Mapping[str, Array], heads: Mapping[str, Array], mask: Array | None, action: Array
+        self,
+        ops: Ops,
+        params: Mapping[str, Array],
+        heads: Mapping[str, Array],
+        mask: Array | None,
+        action: Array,
     ) -> Array:
         """[N], summed over action components."""
 
@@ -66,7 +86,7 @@ class Distribution(Protocol):
 
 @dataclass(frozen=True)
 class Policy:
-    """The definition of a policy; it holds no weights. ``value`` names the head that is a state value, if any."""
+    """The definition of a policy, without weights. ``value`` names the head that is a state value, if any."""
 
     spaces: Spaces
     net: Net
@@ -116,6 +136,62 @@ class Policy:
         """Filtered leaves for the network, and the action mask apart."""
         seen = {path: leaf for path, leaf in obs.items() if path != ACTION_MASK}
         for path in self.filtered:
-            centred = seen[path] - knobs[f"filter/{path}/mean"]
-            seen[path] = ops.clip(centred * knobs[f"filter/{path}/scale"], -10.0, 10.0)
+            leaf = seen[path]
+            centred = leaf - ops.constant(knobs[f"filter/{path}/mean"], leaf)
+            scaled = centred * ops.constant(knobs[f"filter/{path}/scale"], leaf)
+            seen[path] = ops.clip(scaled, -FILTER_LIMIT, FILTER_LIMIT)
         return seen, obs.get(ACTION_MASK)
+
+    def heads(
+        self, params: Mapping[str, Array], batch: Mapping[str, Array], knobs: Knobs, prefix: str = ""
+    ) -> Heads:
+        """What the network says of a batch of torch tensors, differentiable in ``params``.
+
+        Rows: observation leaves [N, ...] under ``prefix`` + path (``next/`` reads the observation
+        afterwards). Recurrent: leaves [T, S, ...], ``state/<path>`` [S, ...], ``first`` and ``valid`` bool
+        [T, S]; heads and mask come back flattened over the valid rows, in row-major order, to [N, ...].
+        """
+        from rl_platform.models.torch_ops import TORCH
+
+        obs = {path: batch[prefix + path] for path in self.spaces.obs}
+        seen, mask = self.filter(TORCH, obs, knobs)
+        if not self.net.state:
+            heads, _ = self.net.forward(TORCH, params, seen, {}, None)
+            return Heads(self, params, heads, mask)
+        state = {path: batch[f"{STATE}/{path}"] for path in self.net.state}
+        heads, _ = self.net.forward(TORCH, params, seen, state, batch["first"])
+        valid = batch["valid"]
+        heads = {name: _valid_rows(head, valid) for name, head in heads.items()}
+        return Heads(self, params, heads, None if mask is None else _valid_rows(mask, valid))
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """A policy's heads for N rows, as objectives read them: ``heads["value"]`` is [N, size]."""
+
+    policy: Policy
+    params: Mapping[str, Array]
+    by_name: Mapping[str, Array]
+    mask: Array | None  # [N, A] where actions are masked
+
+    def __getitem__(self, name: str) -> Array:
+        return self.by_name[name]
+
+    def log_probability(self, action: Array) -> Array:
+        """[N], of stored actions [N, ...]."""
+        from rl_platform.models.torch_ops import TORCH
+
+        return self.policy.distribution.log_probability(TORCH, self.params, self.by_name, self.mask, action)
+
+    def entropy(self) -> Array:
+        """[N], over legal actions."""
+        from rl_platform.models.torch_ops import TORCH
+
+        return self.policy.distribution.entropy(TORCH, self.params, self.by_name, self.mask)
+
+
+def _valid_rows(leaf: Array, valid: Array) -> Array:
+    """[T, S, ...] → [N, ...]; indexing is skipped where every row is valid, because its gradient is slow."""
+    flat = leaf.reshape(-1, *leaf.shape[2:])
+    rows = valid.reshape(-1).nonzero().squeeze(1)
+    return flat if len(rows) == len(flat) else flat.index_select(0, rows)
