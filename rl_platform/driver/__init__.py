@@ -1,0 +1,1 @@
+"""The driver: one process that runs a job to its end and reports on it."""
