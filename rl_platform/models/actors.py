@@ -44,7 +44,7 @@ class Actor(Protocol):
         """One decision for each row; no noise is the mode. Raises ValueError where no action is legal."""
 
 
-class _Definition:
+class Definition:
     """What all executors read off a policy."""
 
     def __init__(self, policy: Policy) -> None:
@@ -71,7 +71,7 @@ class _Definition:
             )
 
 
-class NumpyActor(_Definition):
+class NumpyActor(Definition):
     """Runs a portable policy in numpy."""
 
     def __init__(self, policy: Policy) -> None:
@@ -103,7 +103,7 @@ class NumpyActor(_Definition):
         return self.policy.act(NUMPY, self._params, obs, state, first, noise, self._knobs)
 
 
-class TorchActor(_Definition):
+class TorchActor(Definition):
     """Runs any policy in torch, without gradients, on one thread unless told otherwise."""
 
     def __init__(self, policy: Policy, threads: int | None = 1) -> None:

@@ -17,21 +17,15 @@ import numpy as np
 from rl_platform.data.spaces import ActionSpace
 from rl_platform.models.net import Param
 from rl_platform.models.ops import Array, Ops
-from rl_platform.models.policy import Distribution, Knobs, NoiseKind
+from rl_platform.models.policy import Distribution, Knobs, NoiseKind, legal
 
 POLICY_HEAD = "policy"
 VALUE_HEAD = "value"
 Q_HEAD = "q"
-ILLEGAL = -1e9
 UNBOUNDED = 1e30
 EPSILON = "epsilon"
 
 Tensors = Mapping[str, Array]
-
-
-def legal(ops: Ops, logits: Array, mask: Array | None) -> Array:
-    """Logits with illegal actions pushed below anything that noise could lift."""
-    return logits if mask is None else ops.where(ops.cast(mask, "bool"), logits, ILLEGAL)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ Knobs = Mapping[str, Array]
 """Published values that are not trained: ``epsilon``, ``filter/<obs path>/mean`` and ``.../scale``."""
 
 
+ILLEGAL = -1e9
 FILTER_LIMIT = 10.0
 """Filtered observations are clipped to so many standard deviations."""
 
@@ -165,6 +166,11 @@ class Policy:
         return Heads(self, params, heads, None if mask is None else _valid_rows(mask, valid))
 
 
+def legal(ops: Ops, scores: Array, mask: Array | None) -> Array:
+    """Scores [..., A] with those of illegal actions pushed below anything that noise could lift."""
+    return scores if mask is None else ops.where(ops.cast(mask, "bool"), scores, ILLEGAL)
+
+
 @dataclass(frozen=True, slots=True)
 class Heads:
     """A policy's heads for N rows, as objectives read them: ``heads["value"]`` is [N, size]."""
@@ -176,6 +182,12 @@ class Heads:
 
     def __getitem__(self, name: str) -> Array:
         return self.by_name[name]
+
+    def legal(self, name: str) -> Array:
+        """The head [N, A] with the scores of illegal actions at -1e9."""
+        from rl_platform.models.torch_ops import TORCH
+
+        return legal(TORCH, self.by_name[name], self.mask)
 
     def log_probability(self, action: Array) -> Array:
         """[N], of stored actions [N, ...]."""
