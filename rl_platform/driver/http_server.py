@@ -27,6 +27,8 @@ REQUEST_SECONDS = 5.0
 """From the connection to the last byte of the request, however slowly it drips."""
 BODY_BYTES = 64 * 1024
 CONNECTIONS = 32
+POLL_SECONDS = 0.25
+"""How soon the server notices that it is to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class BoundedServer(ThreadingMixIn, TCPServer):
 
     def serve(self) -> None:
         """Until `stop`."""
-        self.serve_forever(poll_interval=0.25)
+        self.serve_forever(POLL_SECONDS)
 
     def stop(self) -> None:
         self.shutdown()
@@ -197,6 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
         """What the standard library refuses by itself: a malformed request line, too many headers."""
         del explain
         self.command = getattr(self, "command", None) or "GET"
+        self.request_version = "HTTP/1.0"  # what it takes a malformed request for, HTTP/0.9, has no headers
         self._send(refused(int(code), message or "the request could not be read"))
 
     def _send(self, answer: Answer) -> None:

@@ -28,6 +28,11 @@ def progress(env_steps: int = 0, attempt: int = 3) -> Progress:
     )
 
 
+@pytest.fixture(autouse=True)
+def _quick_to_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "POLL_SECONDS", 0.01)
+
+
 @pytest.fixture
 def endpoints() -> Iterator[DriverEndpoints]:
     registry = CollectorRegistry()
@@ -275,6 +280,7 @@ def test_many_at_once_get_whole_answers_while_the_driver_publishes(endpoints: Dr
         while not done.is_set():
             step += 10
             endpoints.publish(progress(step))
+            time.sleep(0.0005)
 
     publisher = threading.Thread(target=publish)
     publisher.start()
