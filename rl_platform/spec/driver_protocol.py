@@ -1,0 +1,111 @@
+"""What operator and driver agree on: paths, environment variables, documents, exit codes.
+
+One port. ``/metrics`` is open; the rest asks for ``Authorization: Bearer <the job's token>``. A finished driver
+lingers for `LINGER_SECONDS` until its final progress was read with ``?ack=<attempt>``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from rl_platform.spec.conditions import FailureReason, StopReason
+from rl_platform.spec.fields import ListOf, Message, SpecModel, Text
+from rl_platform.spec.resources import Replicas
+from rl_platform.spec.running import StopSpec
+from rl_platform.spec.status import CheckpointStatus, Count, ModelStatus
+
+METRICS_PATH = "/metrics"
+PROGRESS_PATH = "/progress"
+DESIRED_PATH = "/desired"
+DRAIN_PATH = "/drain"
+ACK_QUERY = "ack"
+LINGER_SECONDS = 30.0
+
+JOB_FILE_ENV = "RLP_JOB_FILE"  # the TrainingJob, as YAML or JSON
+TOKEN_FILE_ENV = "RLP_TOKEN_FILE"
+ATTEMPT_ENV = "RLP_ATTEMPT"
+JOB_UID_ENV = "RLP_JOB_UID"
+PORT_ENV = "RLP_PORT"
+HOST_ENV = "RLP_HOST"
+OUTPUT_ENV = "RLP_OUTPUT"  # the run's folder
+
+
+class ExitCode(IntEnum):
+    """How a driver ends. Anything else is an application failure too."""
+
+    DONE = 0
+    APPLICATION_FAILURE = 1
+    BAD_CONFIGURATION = 2  # never retried
+    DRAINED = 3  # goes on from its checkpoint
+
+
+class ProgressState(StrEnum):
+    """What a driver is at."""
+
+    STARTING = "Starting"
+    TRAINING = "Training"
+    DRAINING = "Draining"
+    SUCCEEDED = "Succeeded"
+    DRAINED = "Drained"
+    FAILED = "Failed"
+
+
+class EdgeProgress(SpecModel):
+    """One operator of the plan, as seen from what flows into it."""
+
+    name: Text = Field(description="Name of the operator, such as learn/train_one_step.")
+    depth: Count = Field(default=0, description="Items that wait.")
+    age_seconds: float = Field(default=0.0, ge=0, description="Of the oldest of them.")
+    items_per_second: float = Field(default=0.0, ge=0, description="Lately.")
+
+
+class FailureProgress(SpecModel):
+    """Why the driver gives up."""
+
+    reason: FailureReason = Field(description="In one word.")
+    message: Message = Field(default="", description="In a sentence, or the end of a traceback.")
+
+
+class Progress(SpecModel):
+    """GET /progress. Totals are over all attempts."""
+
+    attempt: int = Field(ge=0, le=10**9, description="Of this driver.")
+    state: ProgressState = Field(description="What the driver is at.")
+    env_steps: Count = Field(default=0, description="Env steps.")
+    agent_steps: Annotated[dict[Text, Count], Field(max_length=64)] = Field(
+        default_factory=dict, description="Agent steps by policy."
+    )
+    updates: Count = Field(default=0, description="Updates.")
+    episodes: Count = Field(default=0, description="Finished episodes.")
+    episode_return_mean: float | None = Field(default=None, description="Of the last 100 episodes.")
+    env_steps_per_second: float | None = Field(default=None, ge=0, description="Lately.")
+    wall_seconds: float = Field(default=0.0, ge=0, description="Spent running.")
+    eta_seconds: float | None = Field(default=None, ge=0, description="Until stop, estimated.")
+    workers_lost: Count = Field(default=0, description="Rollout workers that were replaced.")
+    checkpoint: CheckpointStatus | None = Field(default=None, description="The newest whole one.")
+    model: ModelStatus | None = Field(default=None, description="The version registered last.")
+    edges: Annotated[ListOf[EdgeProgress], Field(max_length=128)] = Field(
+        default=(), description="Of the plan."
+    )
+    desired_generation: Count | None = Field(
+        default=None, description="Of the desired state that is acted on."
+    )
+    stop_reason: StopReason | None = Field(default=None, description="Why the run ended well.")
+    failure: FailureProgress | None = Field(default=None, description="Why it did not.")
+
+
+class Desired(SpecModel):
+    """PUT /desired: what may change under a running driver. The highest generation wins."""
+
+    generation: Count = Field(description="metadata.generation of the job.")
+    replicas: Replicas | None = Field(default=None, description="Pods of rollout workers; absent: as before.")
+    stop: StopSpec | None = Field(default=None, description="Replaces spec.stop; absent: as before.")
+
+
+class DrainAnswer(SpecModel):
+    """POST /drain: checkpoint and stop; `Progress.state` tells how far it is."""
+
+    accepted: bool = Field(description="The driver will stop.")

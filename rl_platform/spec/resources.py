@@ -1,0 +1,246 @@
+"""What only a cluster looks at: sizes of the groups of pods, where they run, the image, queues and budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rl_platform.spec.fields import (
+    DnsLabel,
+    Fault,
+    JsonMap,
+    LabelKey,
+    Labels,
+    ListOf,
+    ObjectName,
+    Quantity,
+    Seconds,
+    SpecModel,
+    Text,
+)
+
+Replicas = Annotated[int, Field(ge=0, le=10_000)]
+
+
+class ResourceSpec(SpecModel):
+    """Of one pod; requests and limits are equal."""
+
+    cpu: Quantity | None = Field(default=None, description="CPUs, such as 2 or 500m.")
+    memory: Quantity | None = Field(default=None, description="Bytes, such as 8Gi.")
+    ephemeral_storage: Quantity | None = Field(
+        default=None, description="Bytes of scratch space, such as 10Gi."
+    )
+    extended: Annotated[dict[LabelKey, Quantity], Field(max_length=16)] = Field(
+        default_factory=dict, description="Other resources by name, such as example.com/fpga."
+    )
+
+
+class Toleration(SpecModel):
+    """As in a pod."""
+
+    key: LabelKey | None = Field(
+        default=None, description="Taint key; absent with operator Exists: every taint."
+    )
+    operator: Literal["Exists", "Equal"] = Field(default="Equal", description="How the value is compared.")
+    value: Annotated[str, Field(max_length=63)] | None = Field(default=None, description="Taint value.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="Taint effect; absent: all effects."
+    )
+    toleration_seconds: int | None = Field(
+        default=None, ge=0, le=10**9, description="For NoExecute: how long."
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        if self.operator == "Exists" and self.value is not None:
+            yield Fault(("value",), "is set, and operator is Exists", "remove value, or use operator Equal")
+        if self.operator == "Equal" and self.key is None:
+            yield Fault(
+                ("key",), "is not set, and operator is Equal", "name the taint, or use operator Exists"
+            )
+
+
+class PodGroup(SpecModel):
+    """What every group of pods has."""
+
+    resources: ResourceSpec = Field(default_factory=ResourceSpec, description="Of one pod.")
+    node_selector: Labels = Field(default_factory=dict, description="Labels that a node must have.")
+    tolerations: Annotated[ListOf[Toleration], Field(max_length=32)] = Field(
+        default=(), description="Taints that the pods tolerate."
+    )
+    pod_overrides: JsonMap = Field(
+        default_factory=dict, description="Merged over the pod template last, for what has no field here."
+    )
+
+
+class RolloutsSpec(PodGroup):
+    """Who samples. ``replicas: 0``: the driver's own process, also on a cluster."""
+
+    replicas: Replicas = Field(default=0, description="Pods of rollout workers; 0: sample in the driver.")
+    min_replicas: Replicas | None = Field(default=None, description="Never fewer pods; absent: replicas.")
+    max_replicas: Replicas | None = Field(default=None, description="Never more pods; absent: replicas.")
+    workers_per_pod: int = Field(default=1, ge=1, le=1024, description="Rollout workers in one pod.")
+    envs_per_worker: int = Field(
+        default=8, ge=1, le=100_000, description="Environments of one rollout worker."
+    )
+    spot: bool = Field(default=False, description="The pods may run on nodes that can be taken away.")
+
+    def faults(self) -> Iterator[Fault]:
+        low, high = self.min_replicas, self.max_replicas
+        if low is not None and high is not None and low > high:
+            yield Fault(
+                ("minReplicas",), f"{low} is more than maxReplicas, which is {high}", "swap or equal them"
+            )
+        elif low is not None and self.replicas < low:
+            yield Fault(
+                ("replicas",), f"{self.replicas} is less than minReplicas, which is {low}", f"{low} or more"
+            )
+        elif high is not None and self.replicas > high:
+            yield Fault(
+                ("replicas",), f"{self.replicas} is more than maxReplicas, which is {high}", f"at most {high}"
+            )
+
+    @property
+    def workers(self) -> int:
+        """Rollout workers in all; one where the driver samples itself."""
+        return max(1, self.replicas * self.workers_per_pod)
+
+    @property
+    def num_envs(self) -> int:
+        """Environments in all."""
+        return self.workers * self.envs_per_worker
+
+
+class LearnerSpec(PodGroup):
+    """Who learns. ``replicas: 0``: the driver's own process."""
+
+    replicas: int = Field(
+        default=0, ge=0, le=1024, description="Pods of the learner; 0: learn in the driver."
+    )
+    gpus_per_replica: int = Field(default=0, ge=0, le=64, description="GPUs of one pod.")
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", description="Of matrix products.")
+
+
+class DriverSpec(PodGroup):
+    """The process that runs the plan."""
+
+    port: int | None = Field(
+        default=None, ge=0, le=65_535, description="Of /metrics and /progress; 0: any free one; absent: off."
+    )
+
+
+class ReplaySpec(SpecModel):
+    """Where replay buffers live."""
+
+    placement: Literal["driver", "rollouts"] = Field(default="driver", description="In whose memory.")
+    shards: int = Field(default=1, ge=1, le=256, description="Into how many parts.")
+
+    def faults(self) -> Iterator[Fault]:
+        if self.placement == "driver" and self.shards > 1:
+            yield Fault(
+                ("shards",), f"{self.shards} shards in one process gain nothing", "1, or placement rollouts"
+            )
+
+
+class SecretKey(SpecModel):
+    """One value of a Secret in the job's namespace."""
+
+    name: ObjectName = Field(description="Name of the Secret.")
+    key: Text = Field(description="Key in it.")
+
+
+class EnvVar(SpecModel):
+    """An environment variable of every pod, from a value or a Secret."""
+
+    name: Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = Field(
+        description="Its name."
+    )
+    value: Annotated[str, Field(max_length=4096)] | None = Field(default=None, description="Its value.")
+    secret: SecretKey | None = Field(default=None, description="Where its value is kept.")
+
+    def faults(self) -> Iterator[Fault]:
+        if (self.value is None) == (self.secret is None):
+            found = (
+                "neither value nor secret is set" if self.value is None else "value and secret are both set"
+            )
+            yield Fault((), found, "exactly one is needed")
+
+
+class Volume(SpecModel):
+    """Something mounted in every pod: a claim, a config map or a secret."""
+
+    name: DnsLabel = Field(description="Unique among the volumes.")
+    mount_path: Annotated[str, Field(max_length=1024, pattern=r"^/[^:]*$")] = Field(
+        description="Where, absolute."
+    )
+    read_only: bool = Field(default=False, description="Refuse writing.")
+    claim: ObjectName | None = Field(default=None, description="Name of a PersistentVolumeClaim.")
+    config_map: ObjectName | None = Field(default=None, description="Name of a ConfigMap.")
+    secret: ObjectName | None = Field(default=None, description="Name of a Secret.")
+
+    def faults(self) -> Iterator[Fault]:
+        given = {"claim": self.claim, "configMap": self.config_map, "secret": self.secret}
+        names = [name for name, value in given.items() if value is not None]
+        if len(names) != 1:
+            found = f"{' and '.join(names)} are set" if names else "there is nothing to mount"
+            yield Fault((), found, "exactly one of claim, configMap, secret is needed")
+
+
+class RuntimeSpec(SpecModel):
+    """What the pods run."""
+
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")] | None = Field(
+        default=None, description="Container image; absent: the operator's default."
+    )
+    ray_version: Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = Field(
+        default="2.60.0", description="The Ray that is in the image."
+    )
+    env: Annotated[ListOf[EnvVar], Field(max_length=128)] = Field(
+        default=(), description="Environment variables."
+    )
+    volumes: Annotated[ListOf[Volume], Field(max_length=32)] = Field(default=(), description="Mounts.")
+    working_dir: Annotated[str, Field(max_length=1024, pattern=r"^/")] | None = Field(
+        default=None, description="Absolute; absent: the image's."
+    )
+    service_account_name: ObjectName | None = Field(
+        default=None, description="Must carry the label rlplatform.io/training; absent: one without rights."
+    )
+    image_pull_secrets: Annotated[ListOf[ObjectName], Field(max_length=16)] = Field(
+        default=(), description="Names of Secrets."
+    )
+
+    def faults(self) -> Iterator[Fault]:
+        lists = {"env": [it.name for it in self.env], "volumes": [it.name for it in self.volumes]}
+        for field, names in lists.items():
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    yield Fault((field, index, "name"), f"{name!r} is given twice", "every name once")
+
+
+class RunPolicy(SpecModel):
+    """When to wait, to try again and to give up. Times are summed over attempts and stand still while suspended."""
+
+    suspend: bool = Field(default=False, description="Checkpoint, stop and give the resources back.")
+    backoff_limit: int = Field(default=3, ge=0, le=1000, description="Retries after the job's own failures.")
+    infrastructure_retries: int = Field(
+        default=20, ge=0, le=10_000, description="Retries after lost nodes and pods."
+    )
+    active_deadline_seconds: Seconds | None = Field(
+        default=None, description="Fail the job after this much running."
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None, ge=0, le=10**9, description="Delete the finished job after this."
+    )
+    managed_by: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
+        default=None, description="Which controller acts on the job; absent: this operator."
+    )
+
+
+class Scheduling(SpecModel):
+    """How pods get their turn."""
+
+    queue: ObjectName | None = Field(default=None, description="Kueue's LocalQueue.")
+    priority_class: ObjectName | None = Field(
+        default=None, description="Of the pods, and of the workload in Kueue."
+    )

@@ -1,0 +1,102 @@
+"""``status`` of a TrainingJob: written by the operator alone, ignored on the way in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rl_platform.spec.conditions import ConditionType, Phase
+from rl_platform.spec.fields import ListOf, Message, ObjectName, SpecModel, Text, Uri
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Time = Annotated[
+    str, Field(max_length=64, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})$")
+]
+Digest = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9:_-]+$")]
+
+
+class Condition(SpecModel):
+    """As every Kubernetes condition."""
+
+    type: ConditionType = Field(description="What the condition is about.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z][A-Za-z0-9]*$")] = Field(
+        description="Why, in one CamelCase word."
+    )
+    message: Message = Field(default="", description="Why, in a sentence.")
+    last_transition_time: Time = Field(description="When status changed last.")
+    observed_generation: Count | None = Field(default=None, description="Which spec it speaks of.")
+
+
+class Failures(SpecModel):
+    """What the budgets of runPolicy count."""
+
+    application: Count = Field(default=0, description="Failures of the job's own.")
+    infrastructure: Count = Field(default=0, description="Lost heads, nodes and clusters.")
+
+
+class ProgressStatus(SpecModel):
+    """Where the run stands, totals over all attempts."""
+
+    env_steps: Count = Field(default=0, description="Env steps.")
+    updates: Count = Field(default=0, description="Updates.")
+    episode_return_mean: float | None = Field(default=None, description="Of the last 100 episodes.")
+    env_steps_per_second: float | None = Field(default=None, description="Lately.")
+    eta_seconds: float | None = Field(default=None, description="Time left, estimated.")
+
+
+class CheckpointStatus(SpecModel):
+    """A checkpoint that is whole."""
+
+    uri: Uri = Field(description="Where it is.")
+    env_steps: Count = Field(description="Of the run when it was saved.")
+    digest: Digest | None = Field(default=None, description="Of its manifest.")
+
+
+class ModelStatus(SpecModel):
+    """A registered model version."""
+
+    name: Text = Field(description="Registered model.")
+    version: Annotated[str, Field(min_length=1, max_length=32)] = Field(
+        description="Version in the registry."
+    )
+    uri: Uri = Field(description="How to load it.")
+
+
+class RolloutsStatus(SpecModel):
+    """For the scale subresource."""
+
+    replicas: Count = Field(default=0, description="Pods that exist.")
+    ready: Count = Field(default=0, description="Pods that sample.")
+    selector: Annotated[str, Field(max_length=1024)] = Field(default="", description="Labels of the pods.")
+
+
+class MlflowStatus(SpecModel):
+    """Where the run is recorded."""
+
+    uri: Uri | None = Field(default=None, description="Tracking server.")
+    experiment: Text | None = Field(default=None, description="Experiment.")
+    run_id: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Run of the latest attempt."
+    )
+
+
+class TrainingJobStatus(SpecModel):
+    """The truth about a job."""
+
+    observed_generation: Count | None = Field(default=None, description="Which spec this speaks of.")
+    spec_digest: Digest | None = Field(default=None, description="Of the immutable part of the spec.")
+    conditions: Annotated[ListOf[Condition], Field(max_length=16)] = Field(default=(), description="By type.")
+    phase: Phase | None = Field(default=None, description="For people; programs read conditions.")
+    attempt: Count = Field(default=0, description="Grows with every new driver.")
+    failures: Failures = Field(default_factory=Failures, description="What the budgets count.")
+    progress: ProgressStatus = Field(default_factory=ProgressStatus, description="Where the run stands.")
+    checkpoint: CheckpointStatus | None = Field(default=None, description="The newest one.")
+    model: ModelStatus | None = Field(default=None, description="The version registered last.")
+    rollouts: RolloutsStatus = Field(default_factory=RolloutsStatus, description="Pods of rollout workers.")
+    ray_cluster: ObjectName | None = Field(default=None, description="Name of the RayCluster.")
+    mlflow: MlflowStatus | None = Field(default=None, description="Where the run is recorded.")
+    traceback: Annotated[str, Field(max_length=2048)] | None = Field(
+        default=None, description="End of the last failure's traceback."
+    )
