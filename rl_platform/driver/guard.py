@@ -164,7 +164,7 @@ _ADVICE = "try a lower learningRate or maxGradNorm, and look at the scale of rew
 
 
 def _is_loss(name: str) -> bool:
-    return name.startswith("train/") and name.endswith(("loss", "grad_norm"))
+    return name.startswith("train/") and name.endswith(("loss", "gradient_norm"))
 
 
 def _moved(mark: _Mark | None, count: int, at: float) -> _Mark:

@@ -1,0 +1,40 @@
+"""Ctrl-C and SIGTERM ask a run to checkpoint and stop; a second Ctrl-C ends it at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Drain:
+    """Whether the run was asked to stop, and by what."""
+
+    def __init__(self) -> None:
+        self.requested_by: str | None = None
+
+    def request(self, by: str) -> None:
+        self.requested_by = self.requested_by or by
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Listen to SIGINT and SIGTERM inside this block. Outside the main thread nothing is installed."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            signal.signal(number, self._received)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.requested_by and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.request(signal.Signals(number).name)

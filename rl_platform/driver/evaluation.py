@@ -1,0 +1,97 @@
+"""Greedy evaluation in environments of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rl_platform.data.trajectory import ENDED
+from rl_platform.data.tree import Tree
+from rl_platform.driver.result import Evaluation
+from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, Lanes
+from rl_platform.models.actors import Actor
+
+MAX_TICKS = 1_000_000
+"""Episodes that have not ended by then count with the return they have."""
+
+
+def evaluate(
+    adapter: EnvironmentAdapter, actors: Mapping[str, Actor], episodes: int, seed: int
+) -> Evaluation:
+    """Play ``episodes`` episodes with the mode of each policy and report the returns (sums over agents).
+
+    Every environment plays a fixed share, so that short episodes are not preferred. Raises EnvironmentFault.
+    """
+    quota = np.full(adapter.num_envs, episodes // adapter.num_envs)
+    quota[: episodes % adapter.num_envs] += 1
+    arrivals = {policy: _arrivals(lanes) for policy, lanes in adapter.lanes.items()}
+    states = {policy: actors[policy].initial_state(len(lanes)) for policy, lanes in adapter.lanes.items()}
+    seeds = np.random.SeedSequence([seed, 0xE7A1]).generate_state(adapter.num_envs, np.uint32)
+    adapter.reset_into(arrivals, [int(each) for each in seeds])
+    running, length = np.zeros(adapter.num_envs), np.zeros(adapter.num_envs, np.int64)
+    returns: list[float] = []
+    lengths: list[int] = []
+    for _ in range(MAX_TICKS):
+        actions = {
+            policy: _act(actors[policy], arrivals[policy], states[policy], adapter.lockstep) for policy in arrivals
+        }
+        for arrival in arrivals.values():
+            arrival.reward[:], arrival.ended[:] = 0.0, 0
+            arrival.ready[:], arrival.first[:] = False, False
+            arrival.final.clear()
+        over = adapter.step_into(actions, arrivals)
+        length += 1
+        for policy, lanes in adapter.lanes.items():
+            np.add.at(running, lanes.env, arrivals[policy].reward)
+            if adapter.lockstep:
+                arrivals[policy].first[:] = (arrivals[policy].ended & ENDED) != 0
+        for env in np.flatnonzero(over):
+            if quota[env] > 0:
+                quota[env] -= 1
+                returns.append(float(running[env]))
+                lengths.append(int(length[env]))
+            running[env], length[env] = 0.0, 0
+        if not quota.any():
+            break
+    returns += [float(running[env]) for env in np.flatnonzero(quota)]
+    lengths += [int(length[env]) for env in np.flatnonzero(quota)]
+    return Evaluation(
+        len(returns),
+        float(np.mean(returns)),
+        float(np.std(returns)),
+        float(np.min(returns)),
+        float(np.max(returns)),
+        float(np.mean(lengths)),
+        seed,
+    )
+
+
+def _arrivals(lanes: Lanes) -> Arrivals:
+    count = len(lanes)
+    obs: Tree = {path: np.zeros((count, *leaf.shape), leaf.dtype) for path, leaf in lanes.spaces.obs.items()}
+    return Arrivals(
+        obs,
+        np.zeros(count, np.float32),
+        np.zeros(count, np.uint8),
+        np.zeros(count, bool),
+        np.ones(count, bool),
+    )
+
+
+def _act(actor: Actor, arrivals: Arrivals, state: Tree, lockstep: bool) -> np.ndarray:
+    """Actions [L, ...] in the environment's scale; only lanes that are ready act and move their state."""
+    if lockstep or arrivals.ready.all():
+        act = actor.act(arrivals.obs, state, arrivals.first, None)
+        state.update(act.state)
+        return np.asarray(act.env_action)
+    ready = np.flatnonzero(arrivals.ready)
+    shape = actor.spaces.action.shape
+    actions = np.zeros((len(arrivals.ready), *shape), actor.spaces.action.dtype)
+    if len(ready):
+        obs = {path: leaf[ready] for path, leaf in arrivals.obs.items()}
+        act = actor.act(obs, {path: leaf[ready] for path, leaf in state.items()}, arrivals.first[ready], None)
+        actions[ready] = act.env_action
+        for path, leaf in act.state.items():
+            state[path][ready] = leaf
+    return actions

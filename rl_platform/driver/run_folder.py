@@ -1,0 +1,91 @@
+"""A run's folder: what lies where, and when a run may take a folder that is already there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Taking = Literal["new", "overwrite", "resume"]
+KEPT_BY_OVERWRITE = frozenset({"mlflow.db", "mlartifacts"})
+"""The embedded MLflow store outlives the run, so a new champion is compared with the old one."""
+
+
+class RunFolderError(Exception):
+    """The folder cannot be used; the message names it and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of one run."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.yaml"
+
+    @property
+    def progress(self) -> Path:
+        return self.path / "progress.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def bundle(self) -> Path:
+        return self.path / "policy"
+
+    def take(self, taking: Taking) -> None:
+        """Make the folder ready. Raises RunFolderError where a run is there and neither answer was given."""
+        try:
+            used = self.path.exists() and any(self.path.iterdir())
+            if used and taking == "new":
+                raise RunFolderError(
+                    f"{self.path} already holds a run: continue it with --resume, replace it with --overwrite, "
+                    "or choose another folder with --output"
+                )
+            if used and taking == "overwrite":
+                self._clear()
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.result.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunFolderError(
+                f"cannot use the run's folder {self.path}: {error.strerror or error}; "
+                "give a folder that this user can write to with --output"
+            ) from error
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file of the run as a whole or not at all. Raises RunFolderError."""
+        partial = path.with_name(path.name + ".partial")
+        try:
+            partial.write_text(text)
+            partial.replace(path)
+        except OSError as error:
+            raise RunFolderError(
+                f"cannot write {path}: {error.strerror or error}; free some space or choose another --output"
+            ) from error
+
+    def write_json(self, path: Path, document: dict[str, Any]) -> None:
+        """`write` of an indented JSON document."""
+        self.write(path, json.dumps(document, indent=2) + "\n")
+
+    def _clear(self) -> None:
+        known = {"spec.yaml", "progress.jsonl", "checkpoints", "result.json"}
+        entries = list(self.path.iterdir())
+        if not known & {entry.name for entry in entries}:
+            raise RunFolderError(f"{self.path} holds files but no run: --overwrite only replaces the folder of a run")
+        for entry in entries:
+            if entry.name in KEPT_BY_OVERWRITE:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()

@@ -1,0 +1,127 @@
+"""What a checkpoint of a run holds, and how a run goes on from one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from rl_platform.checkpoints.checkpoint import Checkpoint
+from rl_platform.data.tree import Tree
+from rl_platform.driver.building import Assembly, BadConfiguration
+from rl_platform.driver.guard import DivergenceGuard
+from rl_platform.driver.stopping import StopRule
+from rl_platform.execution.plan import PlanError
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the driver itself remembers over attempts."""
+
+    wall_seconds: float = 0.0
+    checkpoints: int = 0  # scheduled ones so far: the key that exact mode reseeds environments by
+    next_checkpoint_update: int = 0
+    next_evaluation: int = 0
+    best_return: float | None = None
+
+
+def capture(assembly: Assembly, progress: Progress, rule: StopRule, guard: DivergenceGuard) -> Checkpoint:
+    """The whole run as JSON and arrays, between two results."""
+    run, plan_state, plan_arrays = assembly.run, *assembly.plan.snapshot()
+    lanes, lane_arrays = assembly.workers.snapshot()
+    arrays: dict[str, Tree] = {"plan": plan_arrays, "lanes/0": lane_arrays}
+    replay: dict[str, Any] = {}
+    for name in assembly.policies:
+        published = run.published[name]
+        arrays[f"policy/{name}/weights"] = {"flat": published.weights}
+        arrays[f"policy/{name}/knobs"] = {knob: np.asarray(value, np.float32) for knob, value in published.knobs.items()}
+        arrays[f"learner/{name}"] = run.learner.snapshot(name)
+        if name in run.filters:
+            arrays[f"filters/{name}"] = run.filters[name].snapshot()
+    if assembly.job.spec.checkpoint.replay:
+        for name, buffer in run.replay.items():
+            replay[name], arrays[f"replay/{name}"] = buffer.snapshot()
+    state = {
+        "algorithm": assembly.name,
+        "environment": assembly.adapter.name,
+        "seed": assembly.job.spec.seed,
+        "policies": {name: describe(assembly, name) for name in assembly.policies},
+        "published": {name: each.version for name, each in run.published.items()},
+        "plan": plan_state,
+        "lanes": lanes,
+        "episodes": run.episodes.snapshot(),
+        "replay": replay,
+        "progress": asdict(progress),
+        "stop": rule.snapshot(),
+        "guard": guard.snapshot(),
+    }
+    return Checkpoint(state, {group: tree for group, tree in arrays.items() if tree})
+
+
+def put_back(
+    checkpoint: Checkpoint, assembly: Assembly, progress: Progress, rule: StopRule, guard: DivergenceGuard
+) -> None:
+    """Go on where the checkpoint was taken. Raises BadConfiguration where the job no longer fits it."""
+    state, run = checkpoint.state, assembly.run
+    try:
+        _same_policies(state, assembly)
+        for name in assembly.policies:
+            run.learner.restore(name, checkpoint.arrays[f"learner/{name}"])
+            if name in run.filters:
+                run.filters[name].restore(checkpoint.arrays[f"filters/{name}"])
+        for name, buffer in run.replay.items():
+            if name in state["replay"]:
+                buffer.restore(state["replay"][name], checkpoint.arrays.get(f"replay/{name}", {}))
+        assembly.plan.restore(state["plan"], checkpoint.arrays.get("plan", {}))
+    except (ValueError, KeyError, PlanError) as error:
+        raise BadConfiguration(f"the checkpoint does not fit this job: {error}") from error
+    run.episodes.restore(state["episodes"])
+    for name, value in state["progress"].items():
+        setattr(progress, name, value)
+    rule.restore(state["stop"])
+    guard.restore(state["guard"])
+    _republish(checkpoint, assembly)
+    assembly.workers.restore(state["lanes"], checkpoint.arrays.get("lanes/0", {}))
+
+
+def warm_start(checkpoint: Checkpoint, assembly: Assembly, policies: list[str]) -> None:
+    """Take only the weights and filters of these policies; counters, optimizer and lanes start afresh."""
+    run = assembly.run
+    try:
+        _same_policies(checkpoint.state, assembly, policies)
+        for name in policies:
+            run.learner.load_weights(name, checkpoint.arrays[f"policy/{name}/weights"]["flat"])
+            if name in run.filters and f"filters/{name}" in checkpoint.arrays:
+                run.filters[name].restore(checkpoint.arrays[f"filters/{name}"])
+    except (ValueError, KeyError) as error:
+        raise BadConfiguration(f"restoreFrom does not fit this job: {error}") from error
+    run.published.clear()
+    run.publish(0, 0)
+
+
+def describe(assembly: Assembly, name: str) -> dict[str, Any]:
+    """What it takes to build the policy again without the job."""
+    policy = assembly.policies[name]
+    kind = "actor_critic" if policy.value else "q"
+    model = assembly.job.spec.model.model_dump(mode="json", by_alias=True)
+    return {"spaces": policy.spaces.to_json(), "kind": kind, "model": model}
+
+
+def _republish(checkpoint: Checkpoint, assembly: Assembly) -> None:
+    """Workers act with what was published then, which may be older than what the learner has."""
+    from rl_platform.execution.run import Published
+
+    for name, version in checkpoint.state["published"].items():
+        flat = checkpoint.arrays[f"policy/{name}/weights"]["flat"]
+        knobs = checkpoint.arrays.get(f"policy/{name}/knobs", {})
+        assembly.run.published[name] = Published(flat, knobs, version)
+
+
+def _same_policies(state: dict[str, Any], assembly: Assembly, names: list[str] | None = None) -> None:
+    for name in names or list(assembly.policies):
+        if name not in state["policies"]:
+            raise ValueError(f"it has no policy {name}, only {', '.join(sorted(state['policies']))}")
+        then, now = state["policies"][name]["spaces"], assembly.policies[name].spaces.to_json()
+        if then != now:
+            raise ValueError(f"policy {name} had other spaces: {then} then, {now} now")
