@@ -1,4 +1,4 @@
-"""The algorithms a manifest may name, with every field and default: exactly one member of ``spec.algorithm``."""
+"""The algorithms a manifest may name, with every field and default: one member of ``spec.algorithm``."""
 
 from __future__ import annotations
 

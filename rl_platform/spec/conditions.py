@@ -19,7 +19,7 @@ class Phase(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """Every condition of a TrainingJob. ``Succeeded`` sums up: True done, False failed for good, Unknown open."""
+    """Every condition of a TrainingJob. ``Succeeded`` sums up: True done, False failed, Unknown open."""
 
     SUCCEEDED = "Succeeded"
     SUSPENDED = "Suspended"

@@ -1,7 +1,7 @@
 """What operator and driver agree on: paths, environment variables, documents, exit codes.
 
-One port. ``/metrics`` is open; the rest asks for ``Authorization: Bearer <the job's token>``. A finished driver
-lingers for `LINGER_SECONDS` until its final progress was read with ``?ack=<attempt>``.
+One port. ``/metrics`` is open; the rest asks for ``Authorization: Bearer <the job's token>``.
+A finished driver lingers for `LINGER_SECONDS` until its final progress was read with ``?ack=<attempt>``.
 """
 
 from __future__ import annotations

@@ -9,14 +9,23 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic import Strict, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 class Fault(NamedTuple):
-    """A rule between fields that does not hold. ``path`` leads to the field, from the model that states the rule."""
+    """A rule between fields that is broken. ``path``: from the model that states the rule to the field."""
 
     path: tuple[str | int, ...]
     message: str  # what is wrong
@@ -44,10 +53,11 @@ class SpecModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, data: Any) -> Any:
-        """The API server prunes nulls before it fills in defaults."""
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None}
-        return data
+        """The API server prunes nulls before it fills in defaults; an unknown field stays, to be refused."""
+        if not isinstance(data, dict):
+            return data
+        known = {name for key, info in cls.model_fields.items() for name in (key, info.alias)}
+        return {key: value for key, value in data.items() if value is not None or key not in known}
 
     @model_validator(mode="after")
     def _refuse_faults(self) -> SpecModel:
@@ -92,38 +102,54 @@ Return = Annotated[float, Field(ge=-1e15, le=1e15)]
 JSON_DEPTH = 32
 JSON_VALUES = 10_000
 JSON_TEXT = 65_536
+JSON_KEY = 1024
 
 
 def _bounded_json(document: dict[str, Any]) -> dict[str, Any]:
     """Refuse what JSON cannot say or a manifest should not carry; the message names the place."""
-    budget = JSON_VALUES
-
-    def visit(value: Any, path: str, depth: int) -> None:
-        nonlocal budget
-        budget -= 1
-        if budget < 0 or depth > JSON_DEPTH:
-            raise ValueError(f"is too large: {JSON_VALUES} values and {JSON_DEPTH} levels are allowed")
+    open_values: list[tuple[str, int, Any]] = [("", 0, document)]
+    seen = 0
+    while open_values:
+        path, depth, value = open_values.pop()
+        seen += 1
+        if seen > JSON_VALUES or depth > JSON_DEPTH:
+            raise ValueError(f"is too large; {JSON_VALUES} values and {JSON_DEPTH} levels are allowed")
         if isinstance(value, dict):
-            for key, item in value.items():
-                if not isinstance(key, str) or len(key) > 1024:
-                    raise ValueError(
-                        f"has the key {str(key)[:40]!r} at {path or 'the top'}; keys are short strings"
-                    )
-                visit(item, f"{path}.{key}" if path else key, depth + 1)
+            _refuse_keys(value, path)
+            inner = [(f"{path}.{key}".lstrip("."), item) for key, item in value.items()]
         elif isinstance(value, list | tuple):
-            for index, item in enumerate(value):
-                visit(item, f"{path}[{index}]", depth + 1)
-        elif isinstance(value, str):
-            if len(value) > JSON_TEXT:
-                raise ValueError(f"has {len(value)} characters at {path}; {JSON_TEXT} are allowed")
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                raise ValueError(f"has {value} at {path}; JSON knows finite numbers only")
-        elif value is not None and not isinstance(value, bool | int):
-            raise ValueError(f"has a {type(value).__name__} at {path}; JSON has no such type")
-
-    visit(document, "", 0)
+            inner = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
+        else:
+            _refuse_scalar(value, path)
+            continue
+        open_values.extend((name, depth + 1, item) for name, item in inner)
     return document
+
+
+def _refuse_keys(value: dict[Any, Any], path: str) -> None:
+    for key in value:
+        if not isinstance(key, str) or len(key) > JSON_KEY or not _is_unicode(key):
+            raise ValueError(f"has the key {str(key)[:40]!r} at {path or 'the top'}; keys are short strings")
+
+
+def _refuse_scalar(value: Any, path: str) -> None:
+    if isinstance(value, str):
+        if len(value) > JSON_TEXT:
+            raise ValueError(f"has {len(value)} characters at {path}; {JSON_TEXT} are allowed")
+        if not _is_unicode(value):
+            raise ValueError(f"has half a character at {path}; text is Unicode")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"has {value} at {path}; JSON knows finite numbers only")
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"has {value} at {path}; whole numbers have 64 bits")
+    elif value is not None:
+        raise ValueError(f"has a {type(value).__name__} at {path}; JSON has no such type")
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 JsonMap = Annotated[dict[str, Any], AfterValidator(_bounded_json), Field(max_length=1000)]

@@ -1,4 +1,4 @@
-"""What only a cluster looks at: sizes of the groups of pods, where they run, the image, queues and budgets."""
+"""What only a cluster looks at: groups of pods, where they run, the image, queues and budgets."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ class RuntimeSpec(SpecModel):
 
 
 class RunPolicy(SpecModel):
-    """When to wait, to try again and to give up. Times are summed over attempts and stand still while suspended."""
+    """When to wait, to try again, to give up. Times are summed over attempts, without time suspended."""
 
     suspend: bool = Field(default=False, description="Checkpoint, stop and give the resources back.")
     backoff_limit: int = Field(default=3, ge=0, le=1000, description="Retries after the job's own failures.")

@@ -101,7 +101,7 @@ class CheckpointSpec(SpecModel):
     uri: Uri | None = Field(default=None, description="Any fsspec URI; absent: the run's folder.")
     exact: bool = Field(
         default=False,
-        description="Resume bit for bit: environments without a state of their own are reseeded at each checkpoint.",
+        description="Resume bit for bit: environments that cannot save themselves are reseeded each time.",
     )
     every_seconds: Seconds | None = Field(
         default_factory=_every_seconds, description="Longest time between two; 60 unless exact."
