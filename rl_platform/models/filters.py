@@ -1,7 +1,7 @@
 """Running mean and variance of observations and returns: what is published as the knobs of a policy's filter.
 
-State is float64 and merged from moments that rollout workers count (Chan et al. 1979), so it doesn't depend on how
-experience was cut into fragments, and it is saved with the checkpoint.
+State is float64 and merged from moments that rollout workers count (Chan et al. 1979), so it doesn't depend
+on how experience was cut into fragments, and it is saved with the checkpoint.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PolicyFilters:
             self.moments[key] = mine.merge(seen)
 
     def knobs(self) -> Tree:
-        """``filter/<path>/mean`` and ``.../scale`` float32 [...], ``filter/return/scale`` []; identity at first."""
+        """``filter/<path>/mean`` and ``/scale`` float32 [...], ``filter/return/scale`` []."""
         knobs: Tree = {}
         for key, moments in self.moments.items():
             known = moments.count > 1

@@ -186,8 +186,8 @@ _COMPUTE = {
 
 def binary(operator: str, a: Any, b: Any) -> Symbol:
     """A node of two operands, of which one may be a number or a numpy array (in the other's type)."""
-    a, b = together(a, b)
-    return a.graph.add(operator, [a, b], _COMPUTE[operator](a.value, b.value))
+    left, right = together(a, b)
+    return left.graph.add(operator, [left, right], _COMPUTE[operator](left.value, right.value))
 
 
 def together(a: Any, b: Any) -> tuple[Symbol, Symbol]:
