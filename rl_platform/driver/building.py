@@ -74,7 +74,11 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:
         adapter.close()
         raise BadConfiguration(str(error)) from error
     learner = Learner(policies, trained, algorithm.learning(config), spec.seed)
-    filters = {name: _filters(policy, spec.model) for name, policy in policies.items() if _filtered(policy, spec.model)}
+    filters = {
+        name: _filters(policy, spec.model)
+        for name, policy in policies.items()
+        if _filtered(policy, spec.model)
+    }
     workers = LocalWorkers(
         adapter,
         {name: make_actor(policy) for name, policy in policies.items()},
@@ -90,7 +94,9 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:
     if capacity:
         run.replay = {policy: ReplayBuffer(capacity, spec.seed) for policy in trained}
     run.publish(0, 0)
-    return Assembly(job, name, config, policies, adapter, workers, run, algorithm.plan(run, config).validate())
+    return Assembly(
+        job, name, config, policies, adapter, workers, run, algorithm.plan(run, config).validate()
+    )
 
 
 def chosen_algorithm(job: TrainingJob) -> tuple[str, Algorithm, Any]:
@@ -144,7 +150,9 @@ def refuse_unsupported(job: TrainingJob) -> None:
     }
     for what, is_asked in asked.items():
         if is_asked:
-            raise BadConfiguration(f"spec.{what} is not supported in one process yet: leave it at its default")
+            raise BadConfiguration(
+                f"spec.{what} is not supported in one process yet: leave it at its default"
+            )
 
 
 def _is_trained(job: TrainingJob, name: str) -> bool:

@@ -34,7 +34,8 @@ def evaluate(
     lengths: list[int] = []
     for _ in range(MAX_TICKS):
         actions = {
-            policy: _act(actors[policy], arrivals[policy], states[policy], adapter.lockstep) for policy in arrivals
+            policy: _act(actors[policy], arrivals[policy], states[policy], adapter.lockstep)
+            for policy in arrivals
         }
         for arrival in arrivals.values():
             arrival.reward[:], arrival.ended[:] = 0.0, 0

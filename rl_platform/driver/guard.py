@@ -81,6 +81,11 @@ class DivergenceGuard:
         trouble = self._not_a_number(observed, squares, weights or {})
         return trouble or self._diverged(observed, squares, weights or {}) or self._standing_still(observed)
 
+    @property
+    def suspects(self) -> bool:
+        """Something was beyond its bound in the last report: a checkpoint of now might push out the last good one."""
+        return bool(self._beyond)
+
     def snapshot(self) -> dict[str, Any]:
         """JSON for a checkpoint."""
         marks = {"work": self._work, "episodes": self._episodes, "updates": self._updates}

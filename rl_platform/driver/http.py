@@ -24,10 +24,14 @@ from rl_platform.spec.driver_protocol import (
     Desired,
     DrainAnswer,
     Progress,
+    ProgressState,
 )
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+
+_LAST = frozenset({ProgressState.SUCCEEDED, ProgressState.DRAINED, ProgressState.FAILED})
 
 
 class EndpointError(Exception):
@@ -50,7 +54,6 @@ class DriverEndpoints:
             )
         self._registry = registry
         self._progress: Progress | None = None
-        self._final = False
         self._desired: Desired | None = None
         self._desired_lock = threading.Lock()
         self._drain = threading.Event()
@@ -64,9 +67,10 @@ class DriverEndpoints:
         """The port that is listened on."""
         return self._server.port
 
-    def publish(self, progress: Progress, final: bool = False) -> None:
-        """Show this from now on; ``final``: it is the last one, and an acknowledgement counts from now on."""
-        self._progress, self._final = progress, final
+    def publish(self, progress: Progress) -> None:
+        """Show this from now on. Only what is published last, with a state that ends a run, can be acknowledged."""
+        self._progress = progress
+        self._acknowledged.clear()
 
     def desired(self) -> Desired | None:
         """What was asked for last, by generation; None where nothing was."""
@@ -101,7 +105,7 @@ class DriverEndpoints:
         return Answer(200, encode(self._registry), kind)
 
     def _show_progress(self, request: Request) -> Answer:
-        final, progress = self._final, self._progress  # in this order: see publish
+        progress = self._progress
         acks = request.query.get(ACK_QUERY, [])
         if progress is None:
             return refused(503, "the driver has not published any progress yet; ask again in a second")
@@ -113,7 +117,11 @@ class DriverEndpoints:
             )
         body = progress.model_dump_json(by_alias=True).encode()
         # Only when the answer is out may the driver end.
-        return Answer(200, body, after=self._acknowledged.set if acks and final else None)
+        return Answer(200, body, after=(lambda: self._acknowledge(progress)) if acks else None)
+
+    def _acknowledge(self, progress: Progress) -> None:
+        if progress is self._progress and progress.state in _LAST:
+            self._acknowledged.set()
 
     def _take_desired(self, request: Request) -> Answer:
         try:

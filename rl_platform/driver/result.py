@@ -75,13 +75,17 @@ class Result:
             return ExitCode.DONE
         if self.state == "Drained":
             return ExitCode.DRAINED
-        return ExitCode.BAD_CONFIGURATION if self.reason == "BadConfiguration" else ExitCode.APPLICATION_FAILURE
+        return (
+            ExitCode.BAD_CONFIGURATION if self.reason == "BadConfiguration" else ExitCode.APPLICATION_FAILURE
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The document with camelCase names; policy names and drop reasons stay as they are."""
         document = {to_camel(name): value for name, value in asdict(self).items()}
         if self.evaluation:
-            document["evaluation"] = {to_camel(name): value for name, value in asdict(self.evaluation).items()}
+            document["evaluation"] = {
+                to_camel(name): value for name, value in asdict(self.evaluation).items()
+            }
         return document
 
 

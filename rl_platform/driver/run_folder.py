@@ -81,7 +81,9 @@ class RunFolder:
         known = {"spec.yaml", "progress.jsonl", "checkpoints", "result.json"}
         entries = list(self.path.iterdir())
         if not known & {entry.name for entry in entries}:
-            raise RunFolderError(f"{self.path} holds files but no run: --overwrite only replaces the folder of a run")
+            raise RunFolderError(
+                f"{self.path} holds files but no run: --overwrite only replaces the folder of a run"
+            )
         for entry in entries:
             if entry.name in KEPT_BY_OVERWRITE:
                 continue

@@ -35,7 +35,9 @@ def capture(assembly: Assembly, progress: Progress, rule: StopRule, guard: Diver
     for name in assembly.policies:
         published = run.published[name]
         arrays[f"policy/{name}/weights"] = {"flat": published.weights}
-        arrays[f"policy/{name}/knobs"] = {knob: np.asarray(value, np.float32) for knob, value in published.knobs.items()}
+        arrays[f"policy/{name}/knobs"] = {
+            knob: np.asarray(value, np.float32) for knob, value in published.knobs.items()
+        }
         arrays[f"learner/{name}"] = run.learner.snapshot(name)
         if name in run.filters:
             arrays[f"filters/{name}"] = run.filters[name].snapshot()

@@ -8,7 +8,9 @@ from typing import Any
 SCHEDULED = ("learning_rate", "clip_range", "entropy_coefficient")
 
 
-def schedule_of(config: Any, schedules: Any, total_env_steps: int | None) -> Callable[[int], dict[str, float]]:
+def schedule_of(
+    config: Any, schedules: Any, total_env_steps: int | None
+) -> Callable[[int], dict[str, float]]:
     """env steps → the present value of every schedulable field that the algorithm has.
 
     A schedule without ``steps`` ends with ``stop.envSteps``. Raises ValueError where neither is given, and where a field
@@ -22,7 +24,9 @@ def schedule_of(config: Any, schedules: Any, total_env_steps: int | None) -> Cal
             if rule is not None:
                 raise ValueError(f"spec.schedules names {name}, which this algorithm does not have")
             continue
-        rules[name] = _constant(float(initial)) if rule is None else _changing(name, initial, rule, total_env_steps)
+        rules[name] = (
+            _constant(float(initial)) if rule is None else _changing(name, initial, rule, total_env_steps)
+        )
     rules.setdefault("learning_rate", _constant(3e-4))
     return lambda env_steps: {name: value(env_steps) for name, value in rules.items()}
 
@@ -36,11 +40,15 @@ def _changing(name: str, initial: float, rule: Any, total_env_steps: int | None)
         return _constant(initial)
     steps = rule.steps or total_env_steps
     if not steps:
-        raise ValueError(f"spec.schedules.{name} needs steps, because spec.stop.envSteps does not say when the run ends")
+        raise ValueError(
+            f"spec.schedules.{name} needs steps, because spec.stop.envSteps does not say when the run ends"
+        )
     final = float(rule.final)
     if rule.kind == "exponential":
         if final <= 0 or initial <= 0:
-            raise ValueError(f"spec.schedules.{name} is exponential: final and the initial value must be above 0")
+            raise ValueError(
+                f"spec.schedules.{name} is exponential: final and the initial value must be above 0"
+            )
         ratio = final / initial
         return lambda env_steps: float(initial * ratio ** min(1.0, env_steps / steps))
     return lambda env_steps: initial + (final - initial) * min(1.0, env_steps / steps)

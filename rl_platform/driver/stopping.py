@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rl_platform.spec.conditions import StopReason
+from rl_platform.spec.running import StopSpec
 
 RETURN_EPISODES = 100
 """`stop.episodeReturn` and `stop.plateau` look at the mean return of so many finished episodes."""
-
-
-class PlateauSpec(Protocol):
-    """Stop if the mean return gained less than ``minimum_improvement`` within ``env_steps``."""
-
-    @property
-    def env_steps(self) -> int: ...
-    @property
-    def minimum_improvement(self) -> float: ...
-
-
-class StopSpec(Protocol):
-    """The fields of `spec.stop`; None where a rule is not set."""
-
-    @property
-    def env_steps(self) -> int | None: ...
-    @property
-    def updates(self) -> int | None: ...
-    @property
-    def episode_return(self) -> float | None: ...
-    @property
-    def wall_seconds(self) -> float | None: ...
-    @property
-    def plateau(self) -> PlateauSpec | None: ...
 
 
 @dataclass(frozen=True, slots=True)

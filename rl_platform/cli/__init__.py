@@ -1,0 +1,1 @@
+"""``rlp``: the command line. One file per command; what they do lives below."""

@@ -1,0 +1,32 @@
+"""How errors reach a person: a sentence on standard error, never a traceback of ours."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rl_platform.spec.driver_protocol import ExitCode
+from rl_platform.spec.manifest import ManifestError, load_manifest
+from rl_platform.spec.training_job import TrainingJob
+
+
+class Refused(Exception):
+    """The input was wrong; everything has been said on standard error."""
+
+
+def load_job(path: str, overrides: Sequence[str] = ()) -> TrainingJob:
+    """The job of a manifest. Prints every problem and raises Refused where it has some."""
+    try:
+        return load_manifest(path, overrides)
+    except ManifestError as error:
+        say(str(error))
+        raise Refused from error
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def failed(text: str, code: ExitCode = ExitCode.APPLICATION_FAILURE) -> int:
+    say(f"error: {text}")
+    return int(code)

@@ -1,0 +1,134 @@
+"""``rlp``: arguments in, exit codes out. Commands import what they need only when they run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rl_platform.spec.driver_protocol import ExitCode
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 done, 1 failed, 2 the input was wrong, 3 stopped and can be resumed, 130 interrupted."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # more threads than one make small networks slower
+    sys.path.insert(0, os.getcwd())  # entrypoints beside the manifest, as `python` itself would find them
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.APPLICATION_FAILURE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rlp", description="Reinforcement learning from a TrainingJob manifest.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="train on this machine")
+    run.add_argument("manifest")
+    _overrides(run)
+    run.add_argument("--output", metavar="DIR", help="the run's folder (default runs/<metadata.name>)")
+    taking = run.add_mutually_exclusive_group()
+    taking.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
+    taking.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
+    run.add_argument("--quiet", action="store_true", help="only errors")
+    run.add_argument("--json", action="store_true", help="the result as JSON, the last line of standard output")
+    run.set_defaults(command=_run)
+
+    validate = commands.add_parser("validate", help="check manifests without running them")
+    validate.add_argument("manifests", nargs="+", metavar="MANIFEST")
+    validate.set_defaults(command=_validate)
+
+    evaluate = commands.add_parser("evaluate", help="play greedy episodes with a trained policy")
+    evaluate.add_argument("source", metavar="URI_OR_DIR", help="a run's folder, a checkpoint, or models:/NAME@ALIAS")
+    evaluate.add_argument("--episodes", type=_positive, default=100, metavar="N")
+    evaluate.add_argument("--seed", type=int, default=10_000, metavar="S")
+    evaluate.add_argument("--manifest", help="the job, where the source does not bring its own")
+    evaluate.add_argument("--tracking-uri", metavar="URI", help="MLflow's, for models:/ (default: MLFLOW_TRACKING_URI)")
+    evaluate.add_argument("--json", action="store_true")
+    evaluate.set_defaults(command=_evaluate)
+
+    plot = commands.add_parser("plot", help="learning curves of one or several runs as a PNG")
+    plot.add_argument("folders", nargs="+", metavar="DIR")
+    plot.add_argument("--output", metavar="PNG", default="learning-curves.png")
+    plot.set_defaults(command=_plot)
+
+    algorithms = commands.add_parser("algorithms", help="what there is: fields, defaults, plans")
+    algorithms.add_argument("name", nargs="?")
+    algorithms.set_defaults(command=_algorithms)
+
+    plan = commands.add_parser("plan", help="print the execution plan of a job without running it")
+    plan.add_argument("manifest")
+    _overrides(plan)
+    plan.set_defaults(command=_plan)
+
+    schema = commands.add_parser("schema", help="JSON schema of a TrainingJob, for editors")
+    schema.set_defaults(command=_schema)
+    return parser
+
+
+def _overrides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE", help="e.g. spec.seed=3"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from rl_platform.cli.run import run
+
+    return run(arguments)
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from rl_platform.cli.validate import validate
+
+    return validate(arguments.manifests)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from rl_platform.cli.evaluate import evaluate
+
+    return evaluate(arguments)
+
+
+def _plot(arguments: argparse.Namespace) -> int:
+    from rl_platform.cli.plot import plot
+
+    return plot(arguments.folders, arguments.output)
+
+
+def _algorithms(arguments: argparse.Namespace) -> int:
+    from rl_platform.cli.algorithms import algorithms
+
+    return algorithms(arguments.name)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from rl_platform.cli.plan import plan
+
+    return plan(arguments.manifest, arguments.overrides)
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    import json
+
+    from rl_platform.spec.manifest import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return int(ExitCode.DONE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""``rlp plan``: the execution plan of a job, printed. The environment is made once to learn its spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rl_platform.cli.errors import Refused, failed, load_job
+from rl_platform.driver.building import BadConfiguration, assemble
+from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.spec.driver_protocol import ExitCode
+
+
+def plan(path: str, overrides: Sequence[str]) -> int:
+    try:
+        job = load_job(path, overrides)
+        assembly = assemble(job)
+    except Refused:
+        return int(ExitCode.BAD_CONFIGURATION)
+    except (BadConfiguration, EnvironmentFault) as error:
+        return failed(str(error), ExitCode.BAD_CONFIGURATION)
+    try:
+        print(assembly.plan.describe())
+    finally:
+        assembly.close()
+    return int(ExitCode.DONE)

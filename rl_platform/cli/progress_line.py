@@ -1,0 +1,67 @@
+"""Live progress on a terminal: one line that is redrawn; elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from rl_platform.spec.running import StopSpec
+from rl_platform.tracking.report import Report
+
+REDRAW_SECONDS = 0.2
+LINE_SECONDS = 10.0
+
+
+class ProgressLine:
+    """Shows env steps, return, speed and time left. Costs nothing between two redraws."""
+
+    def __init__(self, stop: StopSpec, stream: TextIO | None = None) -> None:
+        self.stop, self.stream = stop, stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.next = 0.0
+
+    def report(self, report: Report) -> None:
+        now = time.monotonic()
+        if now < self.next:
+            return
+        self.next = now + (REDRAW_SECONDS if self.live else LINE_SECONDS)
+        self._write(self._text(report))
+
+    def phase(self, name: str) -> None:
+        """What happens before and after training."""
+        if name != "training":
+            self._write(f"{name} ...")
+
+    def close(self) -> None:
+        if self.live:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+    def _write(self, text: str) -> None:
+        self.stream.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
+        self.stream.flush()
+
+    def _text(self, report: Report) -> str:
+        from rl_platform.driver.telemetry import seconds_left
+
+        mean = report.metrics.get("rollout/episode_return_mean")
+        speed = report.metrics.get("time/env_steps_per_second", 0.0)
+        left = seconds_left(self.stop, report)
+        total = f"/{self.stop.env_steps:,}" if self.stop.env_steps else ""
+        parts = [
+            f"{report.env_steps:,}{total} env steps",
+            f"return {mean:.1f}" if mean is not None else "no episode yet",
+            f"{speed:,.0f} steps/s",
+        ]
+        if left is not None:
+            parts.append(f"{_duration(left)} left")
+        return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

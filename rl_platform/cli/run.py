@@ -1,0 +1,86 @@
+"""``rlp run``: train on this machine, show progress, say where things are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rl_platform.cli.errors import Refused, failed, load_job
+from rl_platform.cli.progress_line import ProgressLine
+from rl_platform.driver.result import Result
+from rl_platform.driver.run_folder import RunFolderError, Taking
+from rl_platform.driver.train import TrainingFailed, train
+from rl_platform.spec.driver_protocol import ExitCode
+from rl_platform.spec.training_job import TrainingJob
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit code of the result."""
+    try:
+        job = load_job(arguments.manifest, arguments.overrides)
+    except Refused:
+        return int(ExitCode.BAD_CONFIGURATION)
+    taking: Taking = "resume" if arguments.resume else "overwrite" if arguments.overwrite else "new"
+    output = Path(arguments.output) if arguments.output else Path("runs") / job.metadata.name
+    line = ProgressLine(job.spec.stop)
+    quiet = arguments.quiet
+    try:
+        result = train(
+            job,
+            output,
+            taking=taking,
+            on_report=None if quiet else line.report,
+            on_phase=None if quiet else line.phase,
+        )
+        line.close()
+    except RunFolderError as error:
+        return failed(str(error), ExitCode.BAD_CONFIGURATION)
+    except TrainingFailed as error:
+        line.close()
+        result = error.result
+        failed(f"{result.reason}: {result.message}")
+    if not quiet and result.state != "Failed":
+        print(closing_lines(job, result))
+    if arguments.json:
+        print(json.dumps(result.to_json()))
+    return int(result.exit_code)
+
+
+def closing_lines(job: TrainingJob, result: Result) -> str:
+    """What was reached, where things are, and how to load the policy."""
+    lines = [f"{result.state}: {result.reason} after {result.env_steps:,} env steps in {result.wall_seconds:.1f} s"]
+    if result.episode_return_mean is not None:
+        lines.append(f"  return     {result.episode_return_mean:.1f} (last 100 episodes while learning)")
+    if result.evaluation is not None:
+        evaluation = result.evaluation
+        lines.append(
+            f"  evaluation {evaluation.return_mean:.1f} ± {evaluation.return_std:.1f} "
+            f"({evaluation.episodes} greedy episodes, seed {evaluation.seed})"
+        )
+    if result.env_steps_per_second:
+        lines.append(f"  speed      {result.env_steps_per_second:,.0f} env steps/s")
+    lines.append(f"  folder     {result.folder}")
+    if result.checkpoint:
+        lines.append(f"  checkpoint {result.checkpoint}")
+    if result.state == "Drained":
+        lines.append("Go on with the same command and --resume.")
+    model = result.model
+    if model is not None:
+        lines.append(f"  model      {model.uri} (version {model.version})")
+        if model.message:
+            lines.append(f"             {model.message}")
+        tracking = job.spec.tracking.mlflow_uri or f"sqlite:///{Path(result.folder or '.') / 'mlflow.db'}"
+        lines += ["", "Load the policy:", *_snippet(job, model.uri, tracking)]
+    return "\n".join(lines)
+
+
+def _snippet(job: TrainingJob, uri: str, tracking: str) -> list[str]:
+    make = f'gymnasium.make("{job.spec.environment.id}")' if job.spec.environment.id else "make_your_environment()"
+    return [
+        "  import gymnasium",
+        "  from rl_platform import load_policy",
+        f'  policy = load_policy("{uri}", tracking_uri="{tracking}")',
+        f"  observation, _ = {make}.reset()",
+        "  print(policy.act(observation))",
+    ]

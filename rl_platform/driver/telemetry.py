@@ -1,0 +1,166 @@
+"""Everything that leaves a running driver: progress file, MLflow, Prometheus, the endpoints, the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rl_platform.checkpoints.checkpoint import CheckpointRef
+from rl_platform.driver.result import versions
+from rl_platform.driver.run_folder import RunFolder
+from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.progress_log import ProgressLog
+from rl_platform.tracking.report import Report
+
+if TYPE_CHECKING:
+    from rl_platform.driver.building import Assembly
+    from rl_platform.driver.http import DriverEndpoints
+    from rl_platform.tracking.mlflow_tracker import MlflowTracker
+    from rl_platform.tracking.prometheus import RunMetrics
+
+FLUSH_SECONDS = 120.0
+
+
+class Telemetry:
+    """The outlets of one attempt. None of them can stall or end training."""
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        folder: RunFolder,
+        attempt: int,
+        resumed_at: int,
+        on_report: Callable[[Report], None] | None,
+    ) -> None:
+        self.job, self.folder, self.attempt, self.on_report = job, folder, attempt, on_report
+        self.log = ProgressLog(folder.progress)
+        self.log.truncate_after(resumed_at)
+        self.tracker: MlflowTracker | None = None
+        self.metrics: RunMetrics | None = None
+        self.endpoints: DriverEndpoints | None = None
+        self._open_endpoints()
+
+    def start(self) -> None:
+        """Start MLflow's child process: after the first env step, so that it does not delay it."""
+        if self.job.spec.tracking.enabled:
+            from rl_platform.tracking.mlflow_tracker import MlflowTracker
+
+            self.tracker = MlflowTracker(self.job, self.folder.path, self.attempt, versions())
+            self.tracker.start()
+
+    def report(self, report: Report, assembly: Assembly, checkpoint: CheckpointRef | None) -> None:
+        """One report to every outlet that is open."""
+        self.log.append(report)
+        if self.metrics is not None and self.endpoints is not None:
+            counters = assembly.plan.counters
+            self.metrics.observe(replace(report, metrics=report.metrics | _edges(assembly)), counters.dropped, counters.version)
+            self.endpoints.publish(self._progress(report, assembly, checkpoint))
+        if self.on_report is not None:
+            self.on_report(report)
+
+    def checkpointed(self, ref: CheckpointRef) -> None:
+        if self.metrics is not None:
+            self.metrics.checkpointed(ref.env_steps, time.time())
+
+    @property
+    def drain_requested(self) -> bool:
+        return self.endpoints is not None and self.endpoints.drain_requested
+
+    def desired_stop(self) -> StopSpec | None:
+        """Stop rules that replace those of the manifest, if somebody put them."""
+        desired = self.endpoints.desired() if self.endpoints is not None else None
+        return desired.stop if desired is not None else None
+
+    def warning(self) -> str | None:
+        """What a person should know, such as an MLflow server that does not answer."""
+        return self.tracker.warning() if self.tracker is not None else None
+
+    def finish(self, result: Result) -> None:
+        """Flush, show the final progress until it is acknowledged, close."""
+        self.log.close()
+        if self.tracker is not None:
+            status = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}[result.state]
+            self.tracker.finish(status, FLUSH_SECONDS)
+        if self.endpoints is not None:
+            self.endpoints.publish(self._final(result), final=True)
+            self.endpoints.wait_for_ack(LINGER_SECONDS)
+            self.endpoints.close()
+
+    def _open_endpoints(self) -> None:
+        port = os.environ.get(PORT_ENV) or self.job.spec.driver.port
+        if port is None:
+            return
+        from rl_platform.driver.http import DriverEndpoints
+        from rl_platform.tracking.prometheus import RunMetrics
+
+        build = {name: version or "unknown" for name, version in versions().items()}
+        self.metrics = RunMetrics(build)
+        token_file = os.environ.get(TOKEN_FILE_ENV)
+        token = Path(token_file).read_text().strip() if token_file else None
+        host = os.environ.get(HOST_ENV, "127.0.0.1")
+        self.endpoints = DriverEndpoints(int(port), token, self.metrics.registry, host)
+
+    def _progress(self, report: Report, assembly: Assembly, checkpoint: CheckpointRef | None) -> Progress:
+        desired = self.endpoints.desired() if self.endpoints is not None else None
+        speed = report.metrics.get("time/env_steps_per_second")
+        return Progress(
+            attempt=self.attempt,
+            state=ProgressState.DRAINING if self.drain_requested else ProgressState.TRAINING,
+            env_steps=report.env_steps,
+            agent_steps=report.agent_steps,
+            updates=report.updates,
+            episodes=int(report.metrics.get("rollout/episodes", 0)),
+            episode_return_mean=report.metrics.get("rollout/episode_return_mean"),
+            env_steps_per_second=speed,
+            wall_seconds=report.wall_seconds,
+            eta_seconds=seconds_left(self.job.spec.stop, report),
+            checkpoint=_checkpoint_status(checkpoint),
+            edges=tuple(
+                EdgeProgress(name=name, age_seconds=edge.age_seconds, items_per_second=edge.items / max(report.wall_seconds, 1e-9))
+                for name, edge in assembly.plan.edges.items()
+            ),
+            desired_generation=desired.generation if desired is not None else None,
+        )
+
+    def _final(self, result: Result) -> Progress:
+        failed = result.state == "Failed"
+        failure = FailureProgress(reason=FailureReason(result.reason), message=result.message[-2048:]) if failed else None
+        return Progress(
+            attempt=self.attempt,
+            state=ProgressState(result.state),
+            env_steps=result.env_steps,
+            agent_steps=result.agent_steps,
+            updates=result.updates,
+            episodes=result.episodes,
+            episode_return_mean=result.episode_return_mean,
+            wall_seconds=result.wall_seconds,
+            stop_reason=None if failed else StopReason(result.reason),
+            failure=failure,
+        )
+
+
+def seconds_left(stop: StopSpec, report: Report) -> float | None:
+    """Until the first of the limits is reached at the present speed; None where none can be estimated."""
+    speed = report.metrics.get("time/env_steps_per_second") or 0.0
+    estimates = []
+    if stop.env_steps is not None and speed > 0:
+        estimates.append((stop.env_steps - report.env_steps) / speed)
+    if stop.updates is not None and report.updates and report.wall_seconds:
+        estimates.append((stop.updates - report.updates) * report.wall_seconds / report.updates)
+    if stop.wall_seconds is not None:
+        estimates.append(stop.wall_seconds - report.wall_seconds)
+    return max(0.0, min(estimates)) if estimates else None
+
+
+def _edges(assembly: Assembly) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for name, edge in assembly.plan.edges.items():
+        metrics[f"edge/{name}/depth"] = 0.0  # in one process nothing waits between operators
+        metrics[f"edge/{name}/age"] = edge.age_seconds
+        metrics[f"edge/{name}/rate"] = edge.items / edge.seconds if edge.seconds else 0.0
+    return metrics
+
+
+def _checkpoint_status(ref: CheckpointRef | None) -> CheckpointStatus | None:
+    return CheckpointStatus(uri=ref.uri, env_steps=ref.env_steps, digest=ref.digest) if ref is not None else None

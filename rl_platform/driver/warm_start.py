@@ -1,0 +1,34 @@
+"""``restoreFrom``: begin with the weights of another run, of a checkpoint or of a registered model."""
+
+from __future__ import annotations
+
+from rl_platform.checkpoints.errors import CheckpointError
+from rl_platform.checkpoints.reading import load, resolve
+from rl_platform.driver.building import Assembly, BadConfiguration
+from rl_platform.driver.saving import warm_start
+from rl_platform.serving.loading import load_weights
+from rl_platform.spec.training_job import TrainingJob
+
+
+def restore_policies(job: TrainingJob, assembly: Assembly) -> None:
+    """Put ``checkpoint.restoreFrom`` into every policy and ``policies[].restoreFrom`` into its own.
+
+    Raises BadConfiguration where a source is missing or belongs to other spaces or another network.
+    """
+    everything = job.spec.checkpoint.restore_from
+    if everything:
+        _restore(everything, assembly, list(assembly.policies), "spec.checkpoint.restoreFrom")
+    for index, policy in enumerate(job.spec.policies):
+        if policy.restore_from and policy.name in assembly.policies:
+            _restore(policy.restore_from, assembly, [policy.name], f"spec.policies[{index}].restoreFrom")
+
+
+def _restore(uri: str, assembly: Assembly, policies: list[str], field: str) -> None:
+    try:
+        if uri.startswith("models:/"):
+            checkpoint = load_weights(uri, policies)
+        else:
+            checkpoint = load(resolve(uri))
+    except (CheckpointError, ValueError, OSError) as error:
+        raise BadConfiguration(f"{field}: {error}") from error
+    warm_start(checkpoint, assembly, policies)
