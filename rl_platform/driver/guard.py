@@ -83,7 +83,7 @@ class DivergenceGuard:
 
     @property
     def suspects(self) -> bool:
-        """Something was beyond its bound in the last report: a checkpoint of now might push out the last good one."""
+        """Something was beyond its bound in the last report: a checkpoint now may push out a good one."""
         return bool(self._beyond)
 
     def snapshot(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class DriverEndpoints:
         return self._server.port
 
     def publish(self, progress: Progress) -> None:
-        """Show this from now on. Only what is published last, with a state that ends a run, can be acknowledged."""
+        """Show this from now on. It can be acknowledged if its state ends a run and nothing follows it."""
         self._progress = progress
         self._acknowledged.clear()
 

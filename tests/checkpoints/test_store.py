@@ -83,8 +83,9 @@ def test_not_a_number_and_large_integers_survive_in_the_state(uri: str) -> None:
 def test_what_json_would_lose_or_alter_is_refused_by_its_path(uri: str, state: dict, message: str) -> None:
     store = CheckpointStore(uri)
     with pytest.raises(CheckpointError, match=message):
-        store.save(Checkpoint(state), 0, 0)
+        store.save(Checkpoint(state, checkpoint().arrays), 0, 0)
     assert store.latest() is None
+    assert store._storage.names("1") == [], "nothing half-written may stay"
 
 
 def test_an_array_that_cannot_be_saved_is_refused_by_its_group(uri: str) -> None:

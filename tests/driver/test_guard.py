@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rl_platform.spec.conditions import FailureReason
 
 from rl_platform.driver.guard import Bounds, DivergenceGuard, Observed, episode_bound
+from rl_platform.spec.conditions import FailureReason
 
 
 def report(
@@ -31,7 +31,7 @@ def flat(*values: float) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("name", ["policy_loss", "value_loss", "loss", "grad_norm"])
+@pytest.mark.parametrize("name", ["policy_loss", "value_loss", "loss", "gradient_norm"])
 def test_a_loss_that_is_not_a_number_is_named_at_once(name: str, bad: float) -> None:
     trouble = DivergenceGuard().check(report(3, **{name: bad}))
     assert trouble is not None
@@ -41,7 +41,8 @@ def test_a_loss_that_is_not_a_number_is_named_at_once(name: str, bad: float) -> 
 
 def test_an_undefined_statistic_is_no_reason_to_stop() -> None:
     assert DivergenceGuard().check(report(explained_variance=math.nan, approximate_kl=math.inf)) is None
-    assert DivergenceGuard().check(Observed(1, 1, 1, 1.0, {"rollout/episode_return_mean": math.nan})) is None
+    for name in ("rollout/episode_return_mean", "rollout/imitation_loss", "losses"):
+        assert DivergenceGuard().check(Observed(1, 1, 1, 1.0, {name: math.nan})) is None
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -59,7 +60,9 @@ def run(guard: DivergenceGuard, count: int, **metrics: float) -> list[object]:
 def test_a_loss_beyond_its_bound_diverges_only_after_so_many_reports_in_a_row() -> None:
     guard = DivergenceGuard(Bounds(loss=100.0, reports=3))
     assert run(guard, 2, value_loss=-101.0) == [None, None]
+    assert guard.suspects
     assert run(guard, 1, value_loss=100.0) == [None], "one within the bound begins anew"
+    assert not guard.suspects
     *before, last = run(guard, 3, value_loss=101.0)
     assert before == [None, None]
     assert last is not None
@@ -141,14 +144,15 @@ def test_no_update_within_the_bound_is_noticed_and_a_rollback_is_not_standing_st
     assert "no update was made within 1001 env steps" in trouble.message
 
 
-@given(st.lists(st.sampled_from([1.0, 200.0]), max_size=20), st.integers(0, 20))
+@given(st.lists(st.sampled_from([1.0, 200.0]), min_size=20, max_size=60), st.integers(1, 19))
 def test_a_resumed_guard_decides_as_an_uninterrupted_one(losses: list[float], cut: int) -> None:
-    bounds = Bounds(loss=100.0, reports=3, idle_seconds=4)
+    bounds = Bounds(loss=100.0, reports=3, idle_seconds=3, episode_env_steps=900, update_env_steps=400)
     whole, resumed = DivergenceGuard(bounds), DivergenceGuard(bounds)
     for step, loss in enumerate(losses):
         if step == cut:
             state = json.loads(json.dumps(resumed.snapshot()))
             resumed = DivergenceGuard(bounds)
             resumed.restore(state)
-        observed = report(step // 3, seconds=step * 2.0, loss=loss)
+        metrics = {"train/default/loss": loss}
+        observed = Observed(step // 3 * 100, step // 15, step // 20, step * 2.0, metrics)
         assert whole.check(observed) == resumed.check(observed)

@@ -14,18 +14,16 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from rl_platform.spec.driver_protocol import Desired, Progress, ProgressState
 
 from rl_platform.driver import http_server
 from rl_platform.driver.http import DriverEndpoints, EndpointError
+from rl_platform.spec.driver_protocol import Desired, Progress, ProgressState
 
 TOKEN = "s3cret-token"
 
 
-def progress(env_steps: int = 0, attempt: int = 3) -> Progress:
-    return Progress(
-        attempt=attempt, state=ProgressState.TRAINING, env_steps=env_steps, updates=env_steps // 10
-    )
+def progress(env_steps: int = 0, state: ProgressState = ProgressState.TRAINING) -> Progress:
+    return Progress(attempt=3, state=state, env_steps=env_steps, updates=env_steps // 10)
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +128,7 @@ def test_without_the_right_token_nothing_is_shown_and_nothing_is_taken(
 def test_what_cannot_be_answered_is_refused_with_a_sentence(
     endpoints: DriverEndpoints, method: str, path: str, status: int, sentence: str
 ) -> None:
-    endpoints.publish(progress(), final=True)
+    endpoints.publish(progress(state=ProgressState.SUCCEEDED))
     found, body, response = ask(endpoints, method, path)
     assert found == status
     assert sentence in body["error"]
@@ -304,13 +302,15 @@ def test_many_at_once_get_whole_answers_while_the_driver_publishes(endpoints: Dr
     assert endpoints.desired() == Desired(generation=80, replicas=80)
 
 
-def test_only_the_final_progress_can_be_acknowledged_and_it_ends_the_lingering(
-    endpoints: DriverEndpoints,
+@pytest.mark.parametrize("state", ["Succeeded", "Drained", "Failed"])
+def test_only_an_acknowledged_final_progress_ends_the_lingering(
+    endpoints: DriverEndpoints, state: str
 ) -> None:
-    endpoints.publish(progress(10))
-    assert ask(endpoints, "GET", "/progress?ack=3")[0] == 200
-    assert not endpoints.wait_for_ack(0), "what was read was not the final one"
-    endpoints.publish(progress(20), final=True)
+    for early in ("Starting", "Training", "Draining"):
+        endpoints.publish(progress(10, ProgressState(early)))
+        assert ask(endpoints, "GET", "/progress?ack=3")[0] == 200
+        assert not endpoints.wait_for_ack(0), "what was read was not the final one"
+    endpoints.publish(progress(20, ProgressState(state)))
     assert ask(endpoints, "GET", "/progress")[0] == 200
     assert not endpoints.wait_for_ack(0), "reading is not acknowledging"
     threading.Timer(0.1, ask, (endpoints, "GET", "/progress?ack=3")).start()
@@ -319,8 +319,18 @@ def test_only_the_final_progress_can_be_acknowledged_and_it_ends_the_lingering(
     assert time.monotonic() - began < 5
 
 
+def test_what_is_published_after_an_acknowledgement_has_to_be_acknowledged_anew(
+    endpoints: DriverEndpoints,
+) -> None:
+    endpoints.publish(progress(20, ProgressState.SUCCEEDED))
+    ask(endpoints, "GET", "/progress?ack=3")
+    assert endpoints.wait_for_ack(5)
+    endpoints.publish(progress(21, ProgressState.SUCCEEDED))
+    assert not endpoints.wait_for_ack(0)
+
+
 def test_lingering_ends_by_itself(endpoints: DriverEndpoints) -> None:
-    endpoints.publish(progress(), final=True)
+    endpoints.publish(progress(state=ProgressState.SUCCEEDED))
     began = time.monotonic()
     assert not endpoints.wait_for_ack(0.2)
     assert 0.15 < time.monotonic() - began < 2

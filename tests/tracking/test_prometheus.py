@@ -114,12 +114,18 @@ def test_counters_never_go_back_and_agree_again_once_a_run_that_was_put_back_has
 
 def test_gauges_follow_the_newest_report_and_vanish_with_it() -> None:
     metrics = RunMetrics()
-    metrics.observe(report(1))
-    metrics.observe(report(2, metrics={"rollout/episode_return_mean": 3.0}))
+    metrics.observe(report(1), dropped={"stale": 5}, policy_version=4)
+    metrics.observe(report(2, agent_steps={"other": 1}, metrics={"rollout/episode_return_mean": 3.0}))
     found = scrape(metrics)
     assert found["rlp_episode_return_mean", ()] == 3.0
     assert ("rlp_loss", ("policy_loss", "default")) not in found
-    assert found["rlp_episodes_total", ()] == 12, "a report that says nothing of a counter must not reset it"
+    kept = {
+        ("rlp_episodes_total", ()): 12,
+        ("rlp_agent_steps_total", ("default",)): 1,
+        ("rlp_dropped_agent_steps_total", ("stale",)): 5,
+        ("rlp_policy_version", ()): 4,
+    }
+    assert kept.items() <= found.items(), "a report that says nothing of a counter must not reset it"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
