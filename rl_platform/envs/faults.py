@@ -1,0 +1,55 @@
+"""How a fault of an environment is worded: which environment, which step of its episode, which field, what was wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rl_platform.envs.adapter import EnvironmentFault
+
+SCALARS = frozenset({float, int, bool, np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_})
+"""Types of a reward or an end flag that need no closer look."""
+FLAGS = frozenset({bool, np.bool_})
+
+
+class FieldFault(ValueError):
+    """One field of what an environment returned is wrong; an adapter adds which environment and which step."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field, self.problem = field, problem
+
+
+def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldFault) -> EnvironmentFault:
+    """The fault that names all of it. Raise it ``from error``; a fault that already is one comes back unchanged.
+
+    ``step`` counts env steps of the running episode, or says ``reset``.
+    """
+    if isinstance(error, EnvironmentFault):
+        return error
+    where = f"environment {name!r} number {env}, " + (f"step {step}" if isinstance(step, int) else step)
+    if isinstance(error, FieldFault):
+        return EnvironmentFault(f"{where}, field {error.field}: {error.problem}")
+    what = "reset" if step == "reset" else "step"
+    return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {error}")
+
+
+def check_reward(reward: Any) -> float:
+    """A reward as one number. Raises FieldFault where it is none; whether it is finite is checked per fragment."""
+    if reward.__class__ in SCALARS or (isinstance(reward, np.ndarray | np.generic) and reward.shape == ()):
+        try:
+            return float(reward)
+        except (TypeError, ValueError):
+            pass
+    shape = f" of shape {reward.shape}" if isinstance(reward, np.ndarray) else ""
+    raise FieldFault("reward", f"is {type(reward).__name__}{shape} ({reward!r:.60}); expected one number")
+
+
+def check_flag(field: str, flag: Any) -> bool:
+    """``terminated`` or ``truncated`` as a bool. Raises FieldFault for anything that is not bool-like."""
+    if flag.__class__ in FLAGS:
+        return bool(flag)
+    if isinstance(flag, int | np.integer | np.ndarray) and np.shape(flag) == () and flag in (0, 1):
+        return bool(flag)
+    raise FieldFault(field, f"is {flag!r:.60} ({type(flag).__name__}); expected true or false")

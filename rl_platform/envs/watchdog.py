@@ -1,0 +1,99 @@
+"""Ends environments that hang: neither a step nor a reset may take longer than it is given.
+
+In the main thread a repeating timer signal looks whether the count of beats has moved, and raises inside the
+environment's own code. Where a signal cannot help (another thread, or code that never returns to Python), a daemon
+thread looks at the same count and calls ``on_hang``.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class EnvironmentHang(TimeoutError):
+    """Raised inside an environment that did not come back in time; adapters name the environment and the step."""
+
+
+class Watchdog:
+    """Watches what runs inside ``with watchdog:``, which must add 1 to ``beat`` before and after each tick.
+
+    An odd count means that environments are running; ``progress`` (where the adapter can tell) is the number of the
+    one that is at it, so that each has its own ``timeout_seconds``. Too long a step is found within another half of
+    that. ``on_hang`` gets one message, at twice the time, if the signal could not end it; it runs in a thread of its
+    own and should end the process.
+    """
+
+    def __init__(
+        self, timeout_seconds: float, on_hang: Callable[[str], None] | None = None, name: str = "environment"
+    ) -> None:
+        if timeout_seconds <= 0:
+            raise ValueError(f"the time for one step is {timeout_seconds} s; expected more than 0")
+        self.beat = 0
+        self.timeout_seconds, self.name = timeout_seconds, name
+        self.progress: Callable[[], int | None] = lambda: None
+        self._on_hang = on_hang
+        self._seen: tuple[int, int | None] = (-1, None)
+        self._times = 0
+        self._before: Any = None
+        self._by_signal = False
+        self._inside = False
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Watchdog:
+        self._seen, self._times = (-1, None), 0
+        self.beat += self.beat & 1  # a tick that raised has left it odd
+        self._inside = True
+        self._by_signal = threading.current_thread() is threading.main_thread()
+        if self._by_signal:
+            self._before = signal.signal(signal.SIGALRM, self._alarm)
+            signal.setitimer(signal.ITIMER_REAL, self._period, self._period)
+        if self._on_hang is not None and self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="environment watchdog", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._by_signal:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before)
+        self._inside = False
+
+    def close(self) -> None:
+        """Stop the thread, if there is one."""
+        self._closed.set()
+
+    @property
+    def _period(self) -> float:
+        return self.timeout_seconds / 2
+
+    def _problem(self) -> str:
+        return f"did not return within {self.timeout_seconds:g} s (environment.stepTimeoutSeconds)"
+
+    def _alarm(self, number: int, frame: FrameType | None) -> None:
+        now = (self.beat, self.progress())
+        if not self.beat & 1 or now != self._seen:
+            self._seen, self._times = now, 0
+            return
+        self._times += 1
+        if self._times >= 2:
+            raise EnvironmentHang(self._problem())
+
+    def _watch(self) -> None:
+        seen: tuple[int, int | None] = (-1, None)
+        times = 0
+        while not self._closed.wait(self._period):
+            now = (self.beat, self.progress())
+            if not self._inside or not self.beat & 1 or now != seen:
+                seen, times = now, 0
+                continue
+            times += 1
+            if times == 4 and self._on_hang is not None:
+                number = "" if now[1] is None else f" number {now[1]}"
+                self._on_hang(f"environment {self.name!r}{number} {self._problem()}")
