@@ -128,7 +128,7 @@ def _bounded_json(document: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse_keys(value: dict[Any, Any], path: str) -> None:
     for key in value:
-        if not isinstance(key, str) or len(key) > JSON_KEY or not _is_unicode(key):
+        if not isinstance(key, str) or len(key) > JSON_KEY or not is_unicode(key):
             raise ValueError(f"has the key {str(key)[:40]!r} at {path or 'the top'}; keys are short strings")
 
 
@@ -136,7 +136,7 @@ def _refuse_scalar(value: Any, path: str) -> None:
     if isinstance(value, str):
         if len(value) > JSON_TEXT:
             raise ValueError(f"has {len(value)} characters at {path}; {JSON_TEXT} are allowed")
-        if not _is_unicode(value):
+        if not is_unicode(value):
             raise ValueError(f"has half a character at {path}; text is Unicode")
     elif isinstance(value, float):
         if not math.isfinite(value):
@@ -148,7 +148,8 @@ def _refuse_scalar(value: Any, path: str) -> None:
         raise ValueError(f"has a {type(value).__name__} at {path}; JSON has no such type")
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """False where a lone surrogate stands, which UTF-8 cannot write."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
