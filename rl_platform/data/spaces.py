@@ -34,6 +34,7 @@ class Leaf:
     low: float = -np.inf
     high: float = np.inf
     categories: tuple[int, ...] = ()
+    start: tuple[int, ...] = ()  # what was subtracted, for each of categories; empty: zeros
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Trained policies outside training: bundles, the model registry, and loading by URI."""

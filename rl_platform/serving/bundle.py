@@ -1,0 +1,136 @@
+"""A policy bundle: one policy as a folder of data, without code.
+
+policy.json           spaces, model, kind, recurrent state, noise: enough to run the graph or to rebuild it
+policy.onnx           the whole policy as a graph with its weights (absent where the network needs torch)
+weights.safetensors   the flat weights and the knobs (filters, epsilon)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl_platform.data.spaces import Spaces
+from rl_platform.data.tree import Tree
+from rl_platform.models.build import build_policy
+from rl_platform.models.policy import Policy
+from rl_platform.spec.model import ModelSpec
+
+DESCRIPTION, GRAPH, WEIGHTS = "policy.json", "policy.onnx", "weights.safetensors"
+FORMAT_VERSION = 1
+_FLAT, _KNOB = "weights", "knobs/"
+
+
+class BundleError(ValueError):
+    """A folder that is no policy bundle, or one that cannot be read here. The message names it and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk, described. Weights are read by `weights`."""
+
+    folder: Path
+    description: dict[str, Any]
+
+    @property
+    def spaces(self) -> Spaces:
+        return Spaces.from_json(self.description["spaces"])
+
+    @property
+    def state(self) -> dict[str, tuple[int, ...]]:
+        """Path below ``state/`` → shape of one row; empty for a policy without memory."""
+        return {path: tuple(shape) for path, shape in self.description["state"].items()}
+
+    @property
+    def portable(self) -> bool:
+        """Whether there is a graph that runs without this library."""
+        return bool(self.description["portable"])
+
+    def weights(self) -> tuple[np.ndarray, Tree]:
+        """The flat weights f32 [size] and the knobs."""
+        from safetensors.numpy import load_file
+
+        tensors = load_file(self.folder / WEIGHTS)
+        knobs = {name.removeprefix(_KNOB): leaf for name, leaf in tensors.items() if name.startswith(_KNOB)}
+        return tensors[_FLAT], knobs
+
+
+def describe_policy(policy: Policy, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``policy.json``; ``recipe`` is what `rebuild` reads: ``kind`` and ``model``."""
+    return {
+        "formatVersion": FORMAT_VERSION,
+        "spaces": policy.spaces.to_json(),
+        "kind": recipe["kind"],
+        "model": recipe["model"],
+        "state": {path: list(shape) for path, shape in policy.net.state.items()},
+        "noise": [[kind, width] for kind, width in policy.distribution.noise],
+        "portable": policy.net.portable,
+    }
+
+
+def rebuild(description: Mapping[str, Any]) -> Policy:
+    """The policy of a description (``spaces``, ``kind``, ``model``) from a bundle or a checkpoint's state.
+
+    Imports the module of a custom network. Raises BundleError where that is absent here.
+    """
+    model = ModelSpec.model_validate(description["model"])
+    try:
+        return build_policy(Spaces.from_json(description["spaces"]), model, description["kind"])
+    except ImportError as error:
+        raise BundleError(
+            f"the policy's network is {model.entrypoint}, which cannot be imported here ({error}); "
+            "add its folder to PYTHONPATH"
+        ) from error
+
+
+def write_bundle(
+    folder: Path | str,
+    policy: Policy,
+    flat: np.ndarray,
+    knobs: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+) -> Bundle:
+    """Write the bundle of one policy, replacing one that is there. A crash leaves none or a whole one.
+
+    ``recipe``: ``kind`` (actor_critic or q) and ``model`` (JSON), as checkpoints hold them by policy.
+    """
+    from safetensors.numpy import save_file
+
+    from rl_platform.models.onnx_export import export_onnx
+
+    folder = Path(folder)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    tensors = {_FLAT: np.ascontiguousarray(flat, np.float32)}
+    tensors |= {_KNOB + name: np.array(knob, np.float32) for name, knob in knobs.items()}
+    save_file(tensors, partial / WEIGHTS)
+    if policy.net.portable:
+        (partial / GRAPH).write_bytes(export_onnx(policy, flat, knobs))
+    description = describe_policy(policy, recipe)
+    (partial / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return Bundle(folder, description)
+
+
+def open_bundle(folder: Path | str) -> Bundle:
+    """Raises BundleError where the folder is no bundle or was written by a later version."""
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{folder} is no policy bundle: {DESCRIPTION} cannot be read ({error})") from error
+    version = description.get("formatVersion")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise BundleError(
+            f"{folder / DESCRIPTION} has formatVersion {version!r}; this version of rl-platform reads up to "
+            f"{FORMAT_VERSION}"
+        )
+    return Bundle(folder, description)
