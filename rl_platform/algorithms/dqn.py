@@ -45,7 +45,9 @@ def dqn_loss(cfg: Config) -> Objective:
         import torch
 
         assert target is not None
-        following = {name.removeprefix("next/"): leaf for name, leaf in batch.items() if name.startswith("next/")}
+        following = {
+            name.removeprefix("next/"): leaf for name, leaf in batch.items() if name.startswith("next/")
+        }
         with torch.no_grad():
             next_heads = policy.heads(target, following, knobs)
             chooser = policy.heads(params, following, knobs) if cfg.double_q else next_heads
@@ -87,17 +89,23 @@ def exploration(cfg: Config) -> Callable[[int], dict[str, float]]:
 
 def refuse(spaces: Spaces, model: ModelSpec) -> None:
     if spaces.action.kind != "discrete":
-        raise ValueError(f"algorithm.dqn needs a Discrete action space, this one is {spaces.action.kind}: use ppo")
+        raise ValueError(
+            f"algorithm.dqn needs a Discrete action space, this one is {spaces.action.kind}: use ppo"
+        )
     if model.recurrent.kind != "none":
-        raise ValueError("algorithm.dqn does not learn recurrent policies yet: set model.recurrent.kind to none")
+        raise ValueError(
+            "algorithm.dqn does not learn recurrent policies yet: set model.recurrent.kind to none"
+        )
     if model.observation_filter != "none" or model.return_filter != "none":
-        raise ValueError("algorithm.dqn does not filter observations or returns yet: set model.observationFilter and "
-                         "model.returnFilter to none")
+        raise ValueError(
+            "algorithm.dqn does not filter observations or returns yet: set model.observationFilter and "
+            "model.returnFilter to none"
+        )
 
 
 DQN = Algorithm(
     policy=lambda spaces, model, cfg: q_policy(spaces, model),
-    learning=lambda cfg: Learning(Optimizer("adam", max_grad_norm=cfg.max_grad_norm), target=True),
+    learning=lambda cfg: Learning(Optimizer(max_grad_norm=cfg.max_grad_norm), target=True),
     plan=plan,
     replay_capacity=lambda cfg: cfg.buffer_size,
     look_back=lambda cfg: cfg.n_step - 1,

@@ -54,7 +54,9 @@ def ppo_loss(cfg: Config) -> Objective:
         value_N = heads["value"][:, 0]
         error_N = (value_N - batch["return"]).square()
         if cfg.value_clip_range is not None:
-            near_N = batch["value"] + (value_N - batch["value"]).clamp(-cfg.value_clip_range, cfg.value_clip_range)
+            near_N = batch["value"] + (value_N - batch["value"]).clamp(
+                -cfg.value_clip_range, cfg.value_clip_range
+            )
             error_N = torch.maximum(error_N, (near_N - batch["return"]).square())
         value_loss = 0.5 * error_N.mean()
 
@@ -81,7 +83,11 @@ def plan(run: Run, cfg: Config) -> Plan:
             concat_batches(env_steps=cfg.batch_size),
             prepare(scale_rewards, gae(cfg.gamma, cfg.gae_lambda)),
             train_one_step(
-                run, ppo_loss(cfg), epochs=cfg.epochs, minibatch_size=cfg.minibatch_size, target_kl=cfg.target_kl
+                run,
+                ppo_loss(cfg),
+                epochs=cfg.epochs,
+                minibatch_size=cfg.minibatch_size,
+                target_kl=cfg.target_kl,
             ),
             update_filters(run),
             publish_weights(run),
@@ -92,7 +98,7 @@ def plan(run: Run, cfg: Config) -> Plan:
 
 
 def learning(cfg: Config) -> Learning:
-    return Learning(Optimizer("adam", epsilon=1e-5, max_grad_norm=cfg.max_grad_norm))
+    return Learning(Optimizer(epsilon=1e-5, max_grad_norm=cfg.max_grad_norm))
 
 
 PPO = Algorithm(

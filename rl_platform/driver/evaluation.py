@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rl_platform.data.trajectory import ENDED
-from rl_platform.data.tree import Tree
+from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.driver.result import Evaluation
 from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, Lanes
 from rl_platform.models.actors import Actor
@@ -96,3 +96,26 @@ def _act(actor: Actor, arrivals: Arrivals, state: Tree, lockstep: bool) -> np.nd
         for path, leaf in act.state.items():
             state[path][ready] = leaf
     return actions
+
+
+def preflight(adapter: EnvironmentAdapter) -> None:
+    """Reset and step once with a harmless action. Raises EnvironmentFault where the environment is broken."""
+    arrivals = {policy: _arrivals(lanes) for policy, lanes in adapter.lanes.items()}
+    adapter.reset_into(arrivals, list(range(adapter.num_envs)))
+    actions = {policy: _some_action(lanes, arrivals[policy]) for policy, lanes in adapter.lanes.items()}
+    adapter.step_into(actions, arrivals)
+
+
+def _some_action(lanes: Lanes, arrivals: Arrivals) -> np.ndarray:
+    """Zero for a Box (or its nearest bound), else the first legal choice."""
+    space, count = lanes.spaces.action, len(lanes)
+    if space.kind == "box":
+        low, high = np.array(space.low).reshape(space.shape), np.array(space.high).reshape(space.shape)
+        return np.broadcast_to(np.clip(np.zeros(space.shape), low, high), (count, *space.shape)).astype(np.float32)
+    mask = arrivals.obs.get(ACTION_MASK)
+    choices = np.zeros((count, max(1, space.size)), np.int64)
+    if mask is not None:
+        edges = np.cumsum([0, *space.categories])
+        for component, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+            choices[:, component] = mask[:, start:end].argmax(axis=1)
+    return (choices + np.array(space.start or 0)).reshape(count, *space.shape)

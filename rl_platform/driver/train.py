@@ -18,7 +18,7 @@ from rl_platform.checkpoints.errors import CheckpointError
 from rl_platform.checkpoints.store import CheckpointStore
 from rl_platform.driver.building import Assembly, BadConfiguration, assemble, environments
 from rl_platform.driver.drain import Drain
-from rl_platform.driver.evaluation import evaluate
+from rl_platform.driver.evaluation import evaluate, preflight
 from rl_platform.driver.guard import DivergenceGuard, Observed
 from rl_platform.driver.process_start import seconds_since_process_start
 from rl_platform.driver.promotion import promote
@@ -89,6 +89,8 @@ class Training:
     cause: BaseException | None = None
     last: CheckpointRef | None = None
     evaluation: Evaluation | None = None
+    assembly: Assembly | None = None
+    telemetry: Telemetry | None = None
 
     def prepare(self, resume: bool) -> None:
         """Everything before the first env step, cheapest and likeliest to fail first."""
@@ -165,7 +167,7 @@ class Training:
         self.on_phase("preflight")
         adapter = environments(self.job, 1)
         try:
-            evaluate_one_tick(adapter)
+            preflight(adapter)
         finally:
             adapter.close()
 
@@ -198,7 +200,7 @@ class Training:
             )
             self.began = first
             self.saved_at = time.perf_counter()
-            self.telemetry.start(self.assembly)
+            self.telemetry.start()
 
     def _observe(self, item: Item) -> StopReason | None:
         counters, run = self.assembly.plan.counters, self.assembly.run

@@ -1,9 +1,9 @@
-"""Optimizers over one flat vector: a step is a handful of tensor operations, however many layers there are."""
+"""Adam over one flat vector: a step is a handful of tensor operations, however many layers there are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,13 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """What an algorithm asks for; the learner owns the state.
+    """Adam (Kingma and Ba 2015, 1412.6980) as an algorithm asks for it; the learner owns the moments."""
 
-    adam     Kingma and Ba 2015 (1412.6980), with beta1, beta2, epsilon.
-    rmsprop  Tieleman and Hinton 2012, with beta2 as the decay and epsilon inside the root's sum.
-    """
-
-    kind: Literal["adam", "rmsprop"] = "adam"
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -46,10 +41,6 @@ class FlatOptimizer:
         if config.max_grad_norm is not None:
             self.gradient.mul_((config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
         self.steps += 1
-        if config.kind == "rmsprop":
-            self.second.mul_(config.beta2).addcmul_(self.gradient, self.gradient, value=1 - config.beta2)
-            self.flat.addcdiv_(self.gradient, (self.second + config.epsilon).sqrt_(), value=-learning_rate)
-            return norm
         self.first.lerp_(self.gradient, 1 - config.beta1)
         self.second.mul_(config.beta2).addcmul_(self.gradient, self.gradient, value=1 - config.beta2)
         correction = (1 - config.beta2**self.steps) ** 0.5

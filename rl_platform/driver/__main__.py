@@ -1,0 +1,41 @@
+"""``python -m rl_platform.driver``: run the job that a mounted file describes. Exit codes: `spec.driver_protocol`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from rl_platform.spec.driver_protocol import JOB_FILE_ENV, OUTPUT_ENV, ExitCode
+from rl_platform.spec.manifest import ManifestError, load_manifest
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log = logging.getLogger("rl_platform.driver")
+    path = os.environ.get(JOB_FILE_ENV)
+    if not path:
+        log.error("%s is not set: it names the file of the TrainingJob", JOB_FILE_ENV)
+        return int(ExitCode.BAD_CONFIGURATION)
+    try:
+        job = load_manifest(path)
+    except ManifestError as error:
+        log.error("%s", error)
+        return int(ExitCode.BAD_CONFIGURATION)
+    from rl_platform.driver.run_folder import RunFolderError
+    from rl_platform.driver.train import TrainingFailed, train
+
+    try:
+        result = train(job, os.environ.get(OUTPUT_ENV), taking="resume", on_phase=lambda phase: log.info("%s", phase))
+    except RunFolderError as error:
+        log.error("%s", error)
+        return int(ExitCode.BAD_CONFIGURATION)
+    except TrainingFailed as failure:
+        log.error("%s", failure, exc_info=failure.__cause__)
+        result = failure.result
+    log.info("%s: %s after %d env steps", result.state, result.reason, result.env_steps)
+    return int(result.exit_code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
