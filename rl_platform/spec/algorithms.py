@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rl_platform.spec.fields import Fault, JsonMap, ModuleOrEntrypoint, SpecModel, Steps
+from rl_platform.spec.fields import Fault, ModuleOrEntrypoint, SpecModel, Steps
+from rl_platform.spec.free_json import JsonMap
 
 Rate = Annotated[float, Field(gt=0, le=10)]
 Share = Annotated[float, Field(ge=0, le=1)]

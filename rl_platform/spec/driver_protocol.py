@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.fields import ListOf, Message, SpecModel, Text
@@ -65,7 +65,7 @@ class EdgeProgress(SpecModel):
 class FailureProgress(SpecModel):
     """Why the driver gives up."""
 
-    reason: FailureReason = Field(description="In one word.")
+    reason: Annotated[FailureReason, Strict(False)] = Field(description="In one word.")
     message: Message = Field(default="", description="In a sentence, or the end of a traceback.")
 
 
@@ -73,7 +73,7 @@ class Progress(SpecModel):
     """GET /progress. Totals are over all attempts."""
 
     attempt: int = Field(ge=0, le=10**9, description="Of this driver.")
-    state: ProgressState = Field(description="What the driver is at.")
+    state: Annotated[ProgressState, Strict(False)] = Field(description="What the driver is at.")
     env_steps: Count = Field(default=0, description="Env steps.")
     agent_steps: Annotated[dict[Text, Count], Field(max_length=64)] = Field(
         default_factory=dict, description="Agent steps by policy."
@@ -93,7 +93,9 @@ class Progress(SpecModel):
     desired_generation: Count | None = Field(
         default=None, description="Of the desired state that is acted on."
     )
-    stop_reason: StopReason | None = Field(default=None, description="Why the run ended well.")
+    stop_reason: Annotated[StopReason, Strict(False)] | None = Field(
+        default=None, description="Why the run ended well."
+    )
     failure: FailureProgress | None = Field(default=None, description="Why it did not.")
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rl_platform.spec.fields import Entrypoint, Fault, JsonMap, ListOf, Seconds, SpecModel, Text
+from rl_platform.spec.fields import Entrypoint, Fault, ListOf, Seconds, SpecModel, Text
+from rl_platform.spec.free_json import JsonMap
 
 EnvironmentKind = Literal["gymnasium", "pettingzooParallel", "pettingzooAec", "external"]
 

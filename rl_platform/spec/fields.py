@@ -5,12 +5,10 @@ A manifest is validated as the API server would: JSON types only, nothing unknow
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +20,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from rl_platform.spec import patterns
 
 
 class Fault(NamedTuple):
@@ -80,81 +80,21 @@ T = TypeVar("T")
 ListOf = Annotated[tuple[T, ...], Strict(False)]
 """Immutable in Python, where a list may be given too; always used with a ``max_length``."""
 
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_MODULE = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
-
-DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=patterns.DNS_LABEL)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=patterns.OBJECT_NAME)]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 Message = Annotated[str, Field(max_length=32768)]
-Uri = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[^\s]+$")]
-Entrypoint = Annotated[str, Field(max_length=512, pattern=rf"^{_MODULE}:{_MODULE}$")]
-ModuleOrEntrypoint = Annotated[str, Field(max_length=512, pattern=rf"^{_MODULE}(:{_MODULE})?$")]
+Uri = Annotated[str, Field(min_length=1, max_length=2048, pattern=patterns.NO_SPACE)]
+Entrypoint = Annotated[str, Field(max_length=512, pattern=patterns.ENTRYPOINT)]
+ModuleOrEntrypoint = Annotated[str, Field(max_length=512, pattern=patterns.MODULE_OR_ENTRYPOINT)]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
-LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+LabelValue = Annotated[str, Field(max_length=63, pattern=patterns.LABEL_VALUE)]
 Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 
 Steps = Annotated[int, Field(ge=1, le=10**13)]
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Return = Annotated[float, Field(ge=-1e15, le=1e15)]
-
-JSON_DEPTH = 32
-JSON_VALUES = 10_000
-JSON_TEXT = 65_536
-JSON_KEY = 1024
-
-
-def _bounded_json(document: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what JSON cannot say or a manifest should not carry; the message names the place."""
-    open_values: list[tuple[str, int, Any]] = [("", 0, document)]
-    seen = 0
-    while open_values:
-        path, depth, value = open_values.pop()
-        seen += 1
-        if seen > JSON_VALUES or depth > JSON_DEPTH:
-            raise ValueError(f"is too large; {JSON_VALUES} values and {JSON_DEPTH} levels are allowed")
-        if isinstance(value, dict):
-            _refuse_keys(value, path)
-            inner = [(f"{path}.{key}".lstrip("."), item) for key, item in value.items()]
-        elif isinstance(value, list | tuple):
-            inner = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
-        else:
-            _refuse_scalar(value, path)
-            continue
-        open_values.extend((name, depth + 1, item) for name, item in inner)
-    return document
-
-
-def _refuse_keys(value: dict[Any, Any], path: str) -> None:
-    for key in value:
-        if not isinstance(key, str) or len(key) > JSON_KEY or not is_unicode(key):
-            raise ValueError(f"has the key {str(key)[:40]!r} at {path or 'the top'}; keys are short strings")
-
-
-def _refuse_scalar(value: Any, path: str) -> None:
-    if isinstance(value, str):
-        if len(value) > JSON_TEXT:
-            raise ValueError(f"has {len(value)} characters at {path}; {JSON_TEXT} are allowed")
-        if not is_unicode(value):
-            raise ValueError(f"has half a character at {path}; text is Unicode")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"has {value} at {path}; JSON knows finite numbers only")
-    elif isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
-            raise ValueError(f"has {value} at {path}; whole numbers have 64 bits")
-    elif value is not None:
-        raise ValueError(f"has a {type(value).__name__} at {path}; JSON has no such type")
-
-
-def is_unicode(text: str) -> bool:
-    """False where a lone surrogate stands, which UTF-8 cannot write."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-JsonMap = Annotated[dict[str, Any], AfterValidator(_bounded_json), Field(max_length=1000)]
-"""Free JSON of bounded size; in a structural schema an object that preserves unknown fields."""
 
 
 def _as_text(value: Any) -> Any:
@@ -163,13 +103,13 @@ def _as_text(value: Any) -> Any:
 
 Quantity = Annotated[
     str,
-    Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"),
+    Field(max_length=32, pattern=patterns.QUANTITY),
     BeforeValidator(_as_text),
     WithJsonSchema(
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "x-kubernetes-int-or-string": True,
-            "pattern": r"^[0-9]+(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$",
+            "pattern": patterns.QUANTITY,
         }
     ),
 ]

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rl_platform.spec.fields import DnsLabel, Entrypoint, Fault, JsonMap, ListOf, SpecModel, Text, Uri
+from rl_platform.spec.fields import DnsLabel, Entrypoint, Fault, ListOf, SpecModel, Text, Uri
+from rl_platform.spec.free_json import JsonMap
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Filter = Literal["none", "meanStd"]

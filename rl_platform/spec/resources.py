@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rl_platform.spec import patterns
 from rl_platform.spec.fields import (
     DnsLabel,
     Fault,
-    JsonMap,
     LabelKey,
     Labels,
     ListOf,
@@ -20,6 +20,7 @@ from rl_platform.spec.fields import (
     SpecModel,
     Text,
 )
+from rl_platform.spec.free_json import JsonMap
 
 Replicas = Annotated[int, Field(ge=0, le=10_000)]
 
@@ -153,9 +154,7 @@ class SecretKey(SpecModel):
 class EnvVar(SpecModel):
     """An environment variable of every pod, from a value or a Secret."""
 
-    name: Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = Field(
-        description="Its name."
-    )
+    name: Annotated[str, Field(max_length=256, pattern=patterns.VARIABLE)] = Field(description="Its name.")
     value: Annotated[str, Field(max_length=4096)] | None = Field(default=None, description="Its value.")
     secret: SecretKey | None = Field(default=None, description="Where its value is kept.")
 
@@ -171,7 +170,7 @@ class Volume(SpecModel):
     """Something mounted in every pod: a claim, a config map or a secret."""
 
     name: DnsLabel = Field(description="Unique among the volumes.")
-    mount_path: Annotated[str, Field(max_length=1024, pattern=r"^/[^:]*$")] = Field(
+    mount_path: Annotated[str, Field(max_length=1024, pattern=patterns.MOUNT_PATH)] = Field(
         description="Where, absolute."
     )
     read_only: bool = Field(default=False, description="Refuse writing.")
@@ -190,17 +189,17 @@ class Volume(SpecModel):
 class RuntimeSpec(SpecModel):
     """What the pods run."""
 
-    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")] | None = Field(
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=patterns.NO_SPACE)] | None = Field(
         default=None, description="Container image; absent: the operator's default."
     )
-    ray_version: Annotated[str, Field(max_length=32, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")] = Field(
+    ray_version: Annotated[str, Field(max_length=32, pattern=patterns.VERSION)] = Field(
         default="2.60.0", description="The Ray that is in the image."
     )
     env: Annotated[ListOf[EnvVar], Field(max_length=128)] = Field(
         default=(), description="Environment variables."
     )
     volumes: Annotated[ListOf[Volume], Field(max_length=32)] = Field(default=(), description="Mounts.")
-    working_dir: Annotated[str, Field(max_length=1024, pattern=r"^/")] | None = Field(
+    working_dir: Annotated[str, Field(max_length=1024, pattern=patterns.ABSOLUTE_PATH)] | None = Field(
         default=None, description="Absolute; absent: the image's."
     )
     service_account_name: ObjectName | None = Field(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rl_platform.spec import patterns
 from rl_platform.spec.fields import Fault, Return, Seconds, Seed, SpecModel, Steps, Text, Uri
 
 CHECKPOINT_SECONDS = 60.0
@@ -133,9 +134,9 @@ class TrackingSpec(SpecModel):
     experiment: Text | None = Field(
         default=None, description="Experiment of the run; absent: the job's name."
     )
-    registered_model: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^/:@]+$")] | None = (
-        Field(default=None, description="Registered model; absent: the job's name.")
-    )
-    alias: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z_-][A-Za-z0-9_-]*$")] = Field(
+    registered_model: (
+        Annotated[str, Field(min_length=1, max_length=256, pattern=patterns.MODEL_NAME)] | None
+    ) = Field(default=None, description="Registered model; absent: the job's name.")
+    alias: Annotated[str, Field(min_length=1, max_length=255, pattern=patterns.ALIAS)] = Field(
         default="champion", description="Alias of the best version."
     )

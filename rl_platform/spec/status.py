@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
+from rl_platform.spec import patterns
 from rl_platform.spec.conditions import ConditionType, Phase
 from rl_platform.spec.fields import ListOf, Message, ObjectName, SpecModel, Text, Uri
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Time = Annotated[
-    str, Field(max_length=64, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})$")
-]
-Digest = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9:_-]+$")]
+Time = Annotated[str, Field(max_length=64, pattern=patterns.TIME)]
+Digest = Annotated[str, Field(max_length=128, pattern=patterns.DIGEST)]
 
 
 class Condition(SpecModel):
     """As every Kubernetes condition."""
 
-    type: ConditionType = Field(description="What the condition is about.")
+    type: Annotated[ConditionType, Strict(False)] = Field(description="What the condition is about.")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
-    reason: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z][A-Za-z0-9]*$")] = Field(
+    reason: Annotated[str, Field(min_length=1, max_length=128, pattern=patterns.REASON)] = Field(
         description="Why, in one CamelCase word."
     )
     message: Message = Field(default="", description="Why, in a sentence.")
@@ -88,7 +87,9 @@ class TrainingJobStatus(SpecModel):
     observed_generation: Count | None = Field(default=None, description="Which spec this speaks of.")
     spec_digest: Digest | None = Field(default=None, description="Of the immutable part of the spec.")
     conditions: Annotated[ListOf[Condition], Field(max_length=16)] = Field(default=(), description="By type.")
-    phase: Phase | None = Field(default=None, description="For people; programs read conditions.")
+    phase: Annotated[Phase, Strict(False)] | None = Field(
+        default=None, description="For people; programs read conditions."
+    )
     attempt: Count = Field(default=0, description="Grows with every new driver.")
     failures: Failures = Field(default_factory=Failures, description="What the budgets count.")
     progress: ProgressStatus = Field(default_factory=ProgressStatus, description="Where the run stands.")

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rl_platform.spec import patterns
 from rl_platform.spec.algorithms import PPO, AlgorithmSpec, Custom
 from rl_platform.spec.environment import EnvironmentSpec
-from rl_platform.spec.fields import DNS_LABEL, Fault, JsonMap, LabelKey, Labels, ListOf, Seed, SpecModel
+from rl_platform.spec.fields import Fault, LabelKey, Labels, ListOf, Seed, SpecModel
+from rl_platform.spec.free_json import JsonMap
 from rl_platform.spec.model import ModelSpec, PolicySpec
 from rl_platform.spec.resources import (
     DriverSpec,
@@ -34,10 +36,10 @@ class Metadata(SpecModel):
     """Name and labels; below them what an API server adds, so that its documents can be read too."""
 
     # Children are named after the job and need room for their suffixes within 63 characters.
-    name: Annotated[str, Field(min_length=1, max_length=50, pattern=DNS_LABEL)] = Field(
+    name: Annotated[str, Field(min_length=1, max_length=50, pattern=patterns.DNS_LABEL)] = Field(
         description="Lower-case letters, digits and dashes; also the default name of run folder and model."
     )
-    namespace: Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)] | None = Field(
+    namespace: Annotated[str, Field(min_length=1, max_length=63, pattern=patterns.DNS_LABEL)] | None = Field(
         default=None, description="Absent: the namespace of kubectl's context."
     )
     labels: Labels = Field(default_factory=dict, description="For selecting.")

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from rl_platform.spec.fields import is_unicode
+from rl_platform.spec.free_json import is_unicode
 from rl_platform.spec.problems import Path, Problem, path_text
 
 NODES = 100_000  # of one file, aliases expanded

@@ -1,0 +1,175 @@
+"""Manifests in and out: YAML to TrainingJob with every error at once, and back with every default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from rl_platform.spec.explaining import explain
+from rl_platform.spec.overrides import apply_overrides
+from rl_platform.spec.problems import ManifestError, Path, Problem, path_text
+from rl_platform.spec.training_job import API_VERSION, KIND, TrainingJob
+from rl_platform.spec.yaml_reading import Document, read_documents, read_scalar
+
+__all__ = [
+    "ManifestError",
+    "Problem",
+    "dump_manifest",
+    "json_schema",
+    "load_manifest",
+    "load_manifests",
+    "parse_manifests",
+]
+
+MAX_BYTES = 2**20
+
+
+def load_manifests(path: str | FilePath) -> list[TrainingJob]:
+    """Every TrainingJob of a file. Raises ManifestError with all that is wrong, in the order of the file."""
+    return parse_manifests(_read_file(FilePath(path)), str(path))
+
+
+def load_manifest(path: str | FilePath, overrides: Sequence[str] = ()) -> TrainingJob:
+    """The one TrainingJob of a file, after ``overrides`` such as ``spec.seed=3`` (the value is YAML).
+
+    Raises ManifestError; a problem that an override brought has ``--set spec.sed=3`` as its file and no line.
+    """
+    file = str(path)
+    documents, problems = read_documents(_read_file(FilePath(path)), file)
+    if problems:
+        raise ManifestError(problems)
+    if len(documents) != 1:
+        found = f"holds {len(documents)} documents" if documents else "holds nothing"
+        raise ManifestError([Problem(file, None, "", found, "one TrainingJob is needed")])
+    origins: dict[Path, str] = {}
+    if isinstance(documents[0].value, dict):
+        origins, problems = apply_overrides(documents[0].value, overrides)
+    job, more = _validate(documents[0], file, origins)
+    if job is None or problems:
+        raise ManifestError([*problems, *more])
+    return job
+
+
+def parse_manifests(text: str, file: str = "<manifest>") -> list[TrainingJob]:
+    """As `load_manifests`, of a text; ``file`` is what problems call it."""
+    documents, problems = read_documents(text, file)
+    if not documents and not problems:
+        problems = [Problem(file, None, "", "holds nothing", f"a document of kind {KIND} is needed")]
+    if problems:
+        raise ManifestError(problems)
+    results = [_validate(document, file, {}) for document in documents]
+    problems = [problem for _, found in results for problem in found]
+    if problems:
+        raise ManifestError(problems)
+    return [job for job, _ in results if job is not None]
+
+
+def dump_manifest(job: TrainingJob, effective: bool = True) -> str:
+    """YAML that loads to an equal job. ``effective``: with every default, else as it was given."""
+    document: dict[str, Any] = {"apiVersion": job.api_version, "kind": job.kind}
+    document["metadata"] = job.metadata.model_dump(mode="json", exclude_defaults=True)
+    # Nulls of free JSON survive exclude_none: it drops fields only.
+    document |= job.model_dump(
+        mode="json", exclude={"metadata"}, exclude_none=True, exclude_unset=not effective
+    )
+    text = yaml.dump(
+        document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110
+    )
+    return str(text)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema (2020-12) of a manifest, for editors."""
+    schema = TrainingJob.model_json_schema(mode="validation")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["required"] = ["apiVersion", "kind", "metadata", "spec"]
+    algorithm = schema["$defs"]["AlgorithmSpec"]
+    algorithm |= {"minProperties": 1, "maxProperties": 1}
+    return schema
+
+
+def _read_file(path: FilePath) -> str:
+    def refuse(message: str, hint: str) -> ManifestError:
+        return ManifestError([Problem(str(path), None, "", message, hint)])
+
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise refuse("does not exist", _near_files(path)) from None
+    except IsADirectoryError:
+        raise refuse("is a directory", "a manifest file is needed") from None
+    except (OSError, ValueError) as error:
+        raise refuse(f"cannot be read: {error}", "check the path and its permissions") from None
+    if len(content) > MAX_BYTES:
+        raise refuse(f"has more than {MAX_BYTES} bytes", "a manifest is smaller") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        problem = Problem(str(path), line, "", f"byte {error.start} is not UTF-8", "save the file as UTF-8")
+        raise ManifestError([problem]) from None
+
+
+def _near_files(path: FilePath) -> str:
+    try:
+        names = [it.name for it in path.parent.iterdir()]
+    except OSError:
+        return f"there is no folder {path.parent} either"
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.parent / near[0]}?" if near else "check the path"
+
+
+def _validate(
+    document: Document, file: str, origins: dict[Path, str]
+) -> tuple[TrainingJob | None, list[Problem]]:
+    def problem(path: Path, message: str, hint: str) -> Problem:
+        for length in range(len(path), -1, -1):
+            if path[:length] in origins:
+                return Problem(origins[path[:length]], None, path_text(path), message, hint)
+            if path[:length] in document.lines:
+                return Problem(file, document.lines[path[:length]], path_text(path), message, hint)
+        return Problem(file, document.line, path_text(path), message, hint)
+
+    if not isinstance(document.value, dict):
+        return None, [problem((), "is not a map of fields", f"a document of kind {KIND} is needed")]
+    header = [problem(*it) for it in _header_faults(document.value)]
+    if header:
+        return None, header
+    try:
+        return TrainingJob.model_validate(document.value, by_alias=True, by_name=False), []
+    except ValidationError as error:
+        found = [problem(*explain(it, TrainingJob)) for it in error.errors(include_url=False)]
+        return None, sorted(found, key=lambda it: it.line or 0)
+
+
+def _header_faults(value: dict[str, Any]) -> list[tuple[Path, str, str]]:
+    """What is wrong before any field: a document of another kind would only give misleading errors."""
+    faults: list[tuple[Path, str, str]] = []
+    for field, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
+        given = value.get(field)
+        if given is None:
+            faults.append(((field,), "is missing", f"`{field}: {wanted}` is needed"))
+        elif given != wanted:
+            faults.append(((field,), f"is {given!r}", f"only {wanted} is understood here"))
+    return faults
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that some reader of YAML takes for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = read_scalar(text) == text if text else False
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else "'")
+
+
+_Dumper.add_representer(str, _represent_text)
