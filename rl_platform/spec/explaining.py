@@ -21,14 +21,14 @@ class Explanation(NamedTuple):
     hint: str
 
 
-def explain(error: Mapping[str, Any], root: type[SpecModel]) -> Explanation:
-    """One of ``ValidationError.errors()`` of ``root``."""
+def explain(error: Mapping[str, Any], root: type[SpecModel], document: Any = None) -> Explanation:
+    """One of ``ValidationError.errors()`` of ``root``; ``document`` helps to guess what was meant."""
     path = tuple(part for part in error["loc"] if part != "[key]")
     kind, context, value = str(error["type"]), error.get("ctx", {}), error["input"]
     if kind == "rule":
         return Explanation(path, context["message"], context["hint"])
     if kind == "extra_forbidden":
-        return Explanation(path, "is not a known field", _which_field(path, root))
+        return Explanation(path, "is not a known field", _which_field(path, root, document))
     if kind == "missing":
         return Explanation(path, "is missing", _meaning(path, root))
     if kind == "value_error":  # what free JSON may not hold
@@ -111,7 +111,7 @@ def _which_value(expected: str, value: Any) -> str:
     return f"did you mean {guess[0]}? ({among})" if guess and len(allowed) > 1 else among
 
 
-def _which_field(path: Path, root: type[SpecModel]) -> str:
+def _which_field(path: Path, root: type[SpecModel], document: Any) -> str:
     """The name that was probably meant, here or elsewhere in the manifest."""
     name, model = str(path[-1]), _model_at(path[:-1], root)
     here = _names(model)
@@ -119,9 +119,10 @@ def _which_field(path: Path, root: type[SpecModel]) -> str:
     near = get_close_matches(name.replace("_", "").lower(), plain, n=1, cutoff=0.7)
     if near:
         return f"did you mean {plain[near[0]]}?"
-    elsewhere = sorted((it for it in _every_path(root) if it[-1] == name), key=len)
+    elsewhere = [it for it in _every_path(root) if it[-1] == name]
     if elsewhere:
-        return f"did you mean {path_text(elsewhere[0])}?"
+        likely = min(elsewhere, key=lambda it: (not _has(document, it[:-1]), "schedules" in it, len(it)))
+        return f"did you mean {path_text(likely)}?"
     return f"{path_text(path[:-1]) or 'the document'} has {', '.join(here)}"
 
 
@@ -152,6 +153,14 @@ def _inner_model(annotation: Any) -> type[SpecModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, SpecModel):
         return annotation
     return next((model for it in get_args(annotation) if (model := _inner_model(it))), None)
+
+
+def _has(document: Any, path: Path) -> bool:
+    for part in path:
+        if not isinstance(document, dict) or part not in document:
+            return False
+        document = document[part]
+    return True
 
 
 def _every_path(model: type[SpecModel], prefix: Path = ()) -> Iterator[Path]:

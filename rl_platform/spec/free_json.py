@@ -1,4 +1,4 @@
-"""Free JSON in a manifest (keyword arguments, a custom algorithm's config, pod overrides), bounded in size."""
+"""Free JSON in a manifest (keyword arguments, a custom algorithm's config, pod overrides), bounded."""
 
 from __future__ import annotations
 

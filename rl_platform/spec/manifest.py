@@ -144,7 +144,7 @@ def _validate(
     try:
         return TrainingJob.model_validate(document.value, by_alias=True, by_name=False), []
     except ValidationError as error:
-        found = [problem(*explain(it, TrainingJob)) for it in error.errors(include_url=False)]
+        found = [problem(*explain(it, TrainingJob, document.value)) for it in error.errors(include_url=False)]
         return None, sorted(found, key=lambda it: it.line or 0)
 
 
@@ -172,4 +172,11 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else "'")
 
 
+def _represent_map(dumper: yaml.SafeDumper, value: dict[str, Any]) -> yaml.MappingNode:
+    """Short ones on a line, long ones with a line per field."""
+    flow = None if len(value) <= 4 else False
+    return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=flow)
+
+
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(dict, _represent_map)

@@ -23,11 +23,11 @@ REASON = r"^[A-Za-z][A-Za-z0-9]*$"
 
 SENTENCES = {
     DNS_LABEL: "lower-case letters, digits and dashes are allowed, with a letter or digit at both ends",
-    OBJECT_NAME: "lower-case letters, digits, dashes and dots are allowed, with a letter or digit at both ends",
+    OBJECT_NAME: "lower-case letters, digits, dashes, dots are allowed, with a letter or digit at both ends",
     NO_SPACE: "it may not hold spaces",
     ENTRYPOINT: "it must be module:name, such as my_package.my_module:make",
     MODULE_OR_ENTRYPOINT: "it must be module or module:name, such as my_package.my_module",
-    LABEL_VALUE: "letters, digits, dashes, dots and underscores are allowed, with a letter or digit at both ends",
+    LABEL_VALUE: "letters, digits, dashes, dots, underscores are allowed, a letter or digit at both ends",
     QUANTITY: "it must be a quantity, such as 2, 500m or 8Gi",
     VARIABLE: "letters, digits and underscores are allowed, and no digit at the start",
     MOUNT_PATH: "it must be an absolute path without a colon, such as /data",
