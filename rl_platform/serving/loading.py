@@ -1,0 +1,196 @@
+"""`load_policy`: a trained policy by URI, ready to act on observations as the environment gives them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl_platform.checkpoints import reading
+from rl_platform.checkpoints.checkpoint import Checkpoint
+from rl_platform.checkpoints.errors import CheckpointError, CheckpointNotFound
+from rl_platform.data.spaces import Spaces
+from rl_platform.data.tree import Tree
+from rl_platform.models.actors import Actor
+from rl_platform.serving.actors import bundle_actor, saved_actor
+from rl_platform.serving.bundle import DESCRIPTION, BundleError, open_bundle
+from rl_platform.serving.observations import decode_action, encode_observation
+
+MODELS = "models:/"
+
+
+class PolicyNotFoundError(Exception):
+    """There is no policy at the URI. The message says what was looked for and what a URI can be."""
+
+
+class PolicyState:
+    """The memory of a recurrent policy in one episode. `ServedPolicy.act` moves it on in place."""
+
+    def __init__(self, tensors: Tree) -> None:
+        self.tensors = tensors
+        """``<path>`` → float32 [1, ...]."""
+
+    def reset(self) -> None:
+        """Forget: a new episode begins."""
+        self.tensors = {path: np.zeros_like(leaf) for path, leaf in self.tensors.items()}
+
+
+class ServedPolicy:
+    """A policy with its weights. `act` for one observation; `actor` for batches."""
+
+    def __init__(self, actor: Actor, uri: str) -> None:
+        self.actor = actor
+        self.uri = uri
+        self._draws = np.random.default_rng()
+
+    @property
+    def spaces(self) -> Spaces:
+        return self.actor.spaces
+
+    @property
+    def recurrent(self) -> bool:
+        return bool(self.actor.initial_state(1))
+
+    def initial_state(self) -> PolicyState:
+        """What a policy with memory knows before an episode; of one without memory it is empty."""
+        return PolicyState(self.actor.initial_state(1))
+
+    def act(
+        self,
+        observation: Any,
+        state: PolicyState | None = None,
+        deterministic: bool = True,
+        seed: int | None = None,
+        *,
+        action_mask: Any = None,
+    ) -> Any:
+        """The action for one observation, both as the environment has them: array, number, dict, tuple.
+
+        A policy with memory needs ``state``, one object per episode from `initial_state`, and moves it on.
+        Without ``deterministic`` the action is drawn, from ``seed`` where one is given. ``action_mask`` is
+        for environments that give it in ``info`` and not in the observation.
+        Raises ObservationError, or ValueError where a policy with memory is given no state.
+        """
+        memory = self._memory(state)
+        tensors = encode_observation(self.spaces, observation, action_mask)
+        noise = None
+        if not deterministic:
+            rng = self._draws if seed is None else np.random.default_rng(seed)
+            noise = self.actor.draw_noise(rng, (1,))
+        act = self.actor.act(tensors, memory, None, noise)
+        if state is not None:
+            state.tensors = dict(act.state)
+        return decode_action(self.spaces, act.env_action)
+
+    def _memory(self, state: PolicyState | None) -> Tree:
+        if state is not None:
+            return state.tensors
+        if self.recurrent:
+            raise ValueError(
+                "this policy has a memory: begin each episode with state = policy.initial_state() and call "
+                "policy.act(observation, state), which moves the state on"
+            )
+        return {}
+
+
+def load_policy(
+    uri: str | Path, *, tracking_uri: str | None = None, policy: str | None = None
+) -> ServedPolicy:
+    """Load a policy from a run's folder (its newest checkpoint), a checkpoint, a bundle, or the registry.
+
+    ``uri``: a path, a checkpoint's URI, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``. The registry is
+    ``tracking_uri``, else what MLflow is set to (MLFLOW_TRACKING_URI), else ``runs/NAME/mlflow.db``.
+    ``policy``: which one, where a run has several.
+    Raises PolicyNotFoundError, BundleError, CheckpointError, or RegistryError.
+    """
+    text = str(uri)
+    if text.startswith(MODELS):
+        from rl_platform.serving.registry import download
+
+        registry = tracking_uri or _registry_of(text)
+        return ServedPolicy(bundle_actor(open_bundle(download(registry, text))), text)
+    folder = _bundle_folder(Path(text), policy)
+    if folder is not None:
+        return ServedPolicy(bundle_actor(open_bundle(folder)), text)
+    return _from_checkpoint(text, policy)
+
+
+def _bundle_folder(folder: Path, policy: str | None) -> Path | None:
+    """The folder itself or the subfolder of a policy, where it is a bundle."""
+    for candidate in (folder, folder / policy) if policy else (folder,):
+        if (candidate / DESCRIPTION).is_file():
+            return candidate
+    return None
+
+
+def _from_checkpoint(uri: str, policy: str | None) -> ServedPolicy:
+    place = _checkpoint_uri(uri)
+    try:
+        ref = reading.resolve(place)
+    except CheckpointNotFound as error:
+        raise PolicyNotFoundError(
+            f"{uri} is no policy: expected a run's folder, a checkpoint, a policy bundle, models:/NAME@ALIAS "
+            f"or models:/NAME/VERSION ({error})"
+        ) from error
+    checkpoint = reading.load(ref, groups=["policy/"])
+    name = _choose(checkpoint, policy, ref.uri)
+    try:
+        description = checkpoint.state["policies"][name]
+        flat = checkpoint.arrays[f"policy/{name}/weights"]["flat"]
+    except KeyError as error:
+        raise CheckpointError(f"the checkpoint {ref.uri} holds no policy {name}: it lacks {error}") from error
+    return ServedPolicy(
+        saved_actor(description, flat, checkpoint.arrays.get(f"policy/{name}/knobs", {})), ref.uri
+    )
+
+
+def _checkpoint_uri(uri: str) -> str:
+    """Where the checkpoints of a run's folder are: in it, or at the URI that its result names."""
+    result = Path(uri, "result.json")
+    if Path(uri, "checkpoints").is_dir() or not result.is_file():
+        return uri
+    try:
+        named = json.loads(result.read_text()).get("checkpoint")
+    except (OSError, ValueError) as error:
+        raise PolicyNotFoundError(
+            f"{result} cannot be read ({error}), and {uri} has no folder checkpoints"
+        ) from error
+    return str(named or uri)
+
+
+def _choose(checkpoint: Checkpoint, policy: str | None, uri: str) -> str:
+    names = sorted(checkpoint.state.get("policies", {}))
+    if policy is None and len(names) == 1:
+        return str(names[0])
+    if policy in names:
+        return str(policy)
+    asked = "say which" if policy is None else f"it has none called {policy!r}"
+    raise PolicyNotFoundError(
+        f"{uri} holds the policies {', '.join(names) or '(none)'}: {asked} with policy=NAME"
+    )
+
+
+def _registry_of(uri: str) -> str:
+    """What MLflow is set to, by code or environment, else the store of a run called as the model is."""
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        if mlflow.is_tracking_uri_set():  # type: ignore[no-untyped-call]
+            return str(mlflow.get_tracking_uri())
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return os.environ["MLFLOW_TRACKING_URI"]
+    name = uri.removeprefix(MODELS).partition("@")[0].partition("/")[0]
+    database = Path("runs", name, "mlflow.db").resolve()
+    if database.is_file():
+        return f"sqlite:///{database}"
+    raise PolicyNotFoundError(
+        f"no registry is known for {uri}: set MLFLOW_TRACKING_URI, or give tracking_uri, "
+        f"as sqlite:///FOLDER/mlflow.db for a run's own ({database} does not exist)"
+    )
+
+
+__all__ = ["BundleError", "PolicyNotFoundError", "PolicyState", "ServedPolicy", "load_policy"]

@@ -1,0 +1,259 @@
+"""Model versions: who is champion now, and a new version with its alias. Imports MLflow when called.
+
+Everything here may be called by name from another process: arguments and what is returned are plain values.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rl_platform.serving.bundle import BundleError, open_bundle
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_IDENTITY = {
+    "rlplatform.job.uid": "job_uid",
+    "rlplatform.attempt": "attempt",
+    "rlplatform.checkpoint.digest": "checkpoint_digest",
+    "rlplatform.policy": "policy",
+}
+_CREATED_FOR_SECONDS = 60
+
+
+class RegistryError(Exception):
+    """The registry refused or cannot be reached. The message says which, where, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The version that has the alias. ``bundle`` is its policy on this machine; ``problem``: why not."""
+
+    name: str
+    version: str
+    uri: str
+    bundle: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A registered version; ``message`` says why it has this alias where that is not plain."""
+
+    name: str
+    version: str
+    uri: str
+    alias: str
+    message: str | None = None
+
+
+def current_champion(
+    tracking_uri: str, name: str, folder: str | Path, alias: str = CHAMPION
+) -> Champion | None:
+    """Who holds the alias, with the policy downloaded to ``folder``; None where no version does.
+
+    One that cannot be downloaded or is no policy of ours is told with its problem. Raises RegistryError.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = _client(tracking_uri)
+    try:
+        version = client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if _is_absent(error):
+            return None
+        raise _failed(f"ask for {name}@{alias}", tracking_uri, error) from error
+    uri = f"models:/{name}/{version.version}"
+    try:
+        bundle = download(tracking_uri, uri, folder)
+    except (RegistryError, BundleError) as error:
+        return Champion(name, str(version.version), uri, problem=str(error))
+    return Champion(name, str(version.version), uri, bundle=str(bundle))
+
+
+def download(tracking_uri: str, uri: str, folder: str | Path | None = None) -> Path:
+    """The policy bundle of ``models:/...`` on this machine. Raises RegistryError or BundleError."""
+    from mlflow import artifacts
+    from mlflow.exceptions import MlflowException
+
+    from rl_platform.serving.mlflow_model import bundle_in
+
+    try:
+        path = artifacts.download_artifacts(
+            uri,
+            dst_path=str(folder) if folder else None,
+            tracking_uri=tracking_uri,
+            registry_uri=tracking_uri,
+        )
+    except (MlflowException, OSError) as error:
+        raise _failed(f"download {uri}", tracking_uri, error) from error
+    return open_bundle(bundle_in(Path(path))).folder
+
+
+def register(
+    tracking_uri: str,
+    name: str,
+    bundle: str | Path,
+    *,
+    alias: str,
+    job_uid: str,
+    attempt: int,
+    checkpoint_digest: str,
+    policy: str = "default",
+    run_id: str | None = None,
+    env_steps: int = 0,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+    champion: str | None = None,
+    champion_alias: str = CHAMPION,
+) -> ModelVersion:
+    """Register a bundle as a version of ``name`` and give it an alias.
+
+    Done twice for the same job, attempt, checkpoint and policy it is the same version. ``champion`` is the
+    version that this one was compared with (None: there was none): where ``champion_alias`` has moved on
+    since, the new version becomes challenger, because it was not compared with the present one.
+    ``metrics`` belong to the model, at ``env_steps``. Raises RegistryError.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = _client(tracking_uri)
+    identity = {
+        "job_uid": job_uid,
+        "attempt": str(attempt),
+        "checkpoint_digest": checkpoint_digest,
+        "policy": policy,
+    }
+    wanted = {tag: identity[field] for tag, field in _IDENTITY.items()}
+    try:
+        version = _registered(client, name, wanted)
+        if version is None:
+            _ensure_registered_model(client, name)
+            model_id = _log_model(client, tracking_uri, name, Path(bundle), run_id)
+            _log_metrics(client, model_id, run_id, env_steps, metrics or {})
+            all_tags = {**(tags or {}), **wanted}
+            version = client.create_model_version(
+                name,
+                f"models:/{model_id}",
+                run_id,
+                all_tags,
+                await_creation_for=_CREATED_FOR_SECONDS,
+                model_id=model_id,
+            )
+        message = None
+        if alias == champion_alias:
+            alias, message = _checked_alias(client, name, str(version.version), champion, champion_alias)
+        client.set_registered_model_alias(name, alias, version.version)
+    except MlflowException as error:
+        raise _failed(f"register {name}", tracking_uri, error) from error
+    return ModelVersion(name, str(version.version), f"models:/{name}/{version.version}", alias, message)
+
+
+def promotion(
+    candidate: float | None,
+    champion: Champion | None,
+    champion_return: float | None,
+    problem: str | None = None,
+    alias: str = CHAMPION,
+) -> tuple[str, str]:
+    """The alias that a candidate earns, and why.
+
+    ``alias`` moves to it where it is not worse than the present champion in the same evaluation, or where
+    there is none to compare with. ``problem`` says why that one could not be evaluated (other spaces, …).
+    """
+    if champion is None:
+        return alias, "there was no champion before"
+    title = f"the champion before, version {champion.version},"
+    if candidate is None:
+        return CHALLENGER, f"{title} stays, because this one was not evaluated"
+    if champion_return is None or math.isnan(champion_return):
+        why = problem or champion.problem or "it was not evaluated"
+        return alias, f"{title} could not be compared with: {why}"
+    figures = f"reached {champion_return:.6g} in the same evaluation, this one {candidate:.6g}"
+    if candidate >= champion_return:
+        return alias, f"{title} {figures}"
+    return CHALLENGER, f"{title} stays: it {figures}"
+
+
+def _client(tracking_uri: str) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+def _registered(client: MlflowClient, name: str, wanted: Mapping[str, str]) -> MlflowVersion | None:
+    quoted = name.replace("'", "''")
+    conditions = [f"name = '{quoted}'"] + [f"tags.`{tag}` = '{value}'" for tag, value in wanted.items()]
+    found = client.search_model_versions(" AND ".join(conditions))
+    return min(found, key=lambda version: int(version.version)) if found else None
+
+
+def _ensure_registered_model(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, {"rlplatform.kind": "policy"})
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _log_model(client: MlflowClient, tracking_uri: str, name: str, bundle: Path, run_id: str | None) -> str:
+    """A logged model of the run's experiment, with its files; its id."""
+    import mlflow
+
+    from rl_platform.serving.mlflow_model import save_model
+
+    experiment = client.get_run(run_id).info.experiment_id if run_id else "0"
+    model = client.create_logged_model(experiment, name, run_id, model_type="policy")
+    model_id: str = model.model_id
+    mlflow.set_tracking_uri(tracking_uri)  # saving looks up the logged model in the global store
+    with tempfile.TemporaryDirectory(prefix="rlp-model-") as folder:
+        path = Path(folder, "model")
+        save_model(path, open_bundle(bundle), run_id, model_id)
+        client.log_model_artifacts(model_id, str(path))
+    client.finalize_logged_model(model_id, "READY")
+    return model_id
+
+
+def _log_metrics(
+    client: MlflowClient, model_id: str, run_id: str | None, env_steps: int, metrics: Mapping[str, float]
+) -> None:
+    if run_id:
+        for key, value in metrics.items():
+            client.log_metric(run_id, key, value, step=env_steps, model_id=model_id)
+
+
+def _checked_alias(
+    client: MlflowClient, name: str, version: str, compared: str | None, champion_alias: str
+) -> tuple[str, str | None]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        present = str(client.get_model_version_by_alias(name, champion_alias).version)
+    except MlflowException as error:
+        if not _is_absent(error):
+            raise
+        return champion_alias, None
+    if present in (compared, version):
+        return champion_alias, None
+    return (
+        CHALLENGER,
+        f"version {present} became {champion_alias} meanwhile, and this one was not compared with it",
+    )
+
+
+def _is_absent(error: Any) -> bool:
+    # An alias that does not exist is an invalid parameter to the SQL store and not found to others.
+    text = str(error).lower()
+    return error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in text
+
+
+def _failed(doing: str, tracking_uri: str, error: Exception) -> RegistryError:
+    return RegistryError(f"cannot {doing} in the registry at {tracking_uri}: {error}")
