@@ -213,7 +213,8 @@ class VectorAdapter:
             return array
         if not np.isin(array, (0, 1)).all():
             raise LaneFault(int(np.argmin(np.isin(array, (0, 1)))), field, "is neither true nor false")
-        return array != 0
+        nonzero: np.ndarray = array != 0
+        return nonzero
 
     def _fault(self, what: str, error: Exception) -> EnvironmentFault:
         if isinstance(error, LaneFault):
@@ -247,5 +248,5 @@ def _neutral_action(env: Vector) -> np.ndarray:
     space = env.single_action_space
     if isinstance(space, Box):
         return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
-    neutral: np.ndarray = np.asarray(getattr(space, "start", 0), space.dtype)
+    neutral: np.ndarray = np.array(getattr(space, "start", 0), space.dtype)
     return neutral
