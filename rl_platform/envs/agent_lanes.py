@@ -166,38 +166,23 @@ class AgentLanes:
             raise FieldFault(where, f"names agent {agent!r}; possible_agents are {known!r:.300}") from None
 
     def snapshot(self) -> dict[str, Any]:
-        """Lives, and the observations that wait for an action."""
+        """Lives and who acts next; the observations to act on are saved by the worker."""
         return {
             "acting": [[str(agent) for agent, _, _ in acting] for acting in self.acting],
             "unclaimed_reward": self.unclaimed_reward,
-            "groups": {group.policy: _snapshot(group) for group in self.groups},
+            "open": {group.policy: list(group.open) for group in self.groups},
+            "acted": {group.policy: list(group.acted) for group in self.groups},
         }
 
-    def restore(self, snapshot: Mapping[str, Any], arrivals: Mapping[str, Arrivals]) -> None:
-        """Put lives back and write the observations that wait for an action."""
-        self.begin(arrivals, None)
-        self.unclaimed_reward = snapshot["unclaimed_reward"]
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Put a snapshot back."""
+        self.unclaimed_reward = float(snapshot["unclaimed_reward"])
         for group in self.groups:
-            saved, mine = snapshot["groups"][group.policy], arrivals[group.policy]
-            group.open, group.acted = list(saved["open"]), list(saved["acted"])
-            for path, leaf in saved["obs"].items():
-                mine.obs[path][:] = leaf
-            mine.ready[:], mine.first[:] = saved["ready"], saved["first"]
+            group.open = list(snapshot["open"][group.policy])
+            group.acted = list(snapshot["acted"][group.policy])
         for env, names in enumerate(snapshot["acting"]):
             seats = {str(agent): (agent, *seat) for agent, seat in self.seats[env].items()}
             self.acting[env] = [seats[name] for name in names]
-
-
-def _snapshot(group: Group) -> dict[str, Any]:
-    arrivals = group.arrivals
-    assert arrivals is not None
-    return {
-        "open": list(group.open),
-        "acted": list(group.acted),
-        "ready": arrivals.ready.tolist(),
-        "first": arrivals.first.tolist(),
-        "obs": {path: leaf.copy() for path, leaf in arrivals.obs.items()},
-    }
 
 
 def seat_agents(

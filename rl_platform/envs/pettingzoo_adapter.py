@@ -81,11 +81,12 @@ class ParallelAdapter:
         return {"environments": states, "steps": list(self._steps), "lanes": self._lanes.snapshot()}
 
     def restore(self, snapshot: dict[str, Any], arrivals: Mapping[str, Arrivals]) -> None:
-        """See `EnvironmentAdapter`."""
+        """See `EnvironmentAdapter`; the observations to act on are those the worker has saved."""
+        del arrivals
         for env, state in zip(self._envs, snapshot["environments"], strict=True):
             set_environment_state(env, state)
         self._steps = list(snapshot["steps"])
-        self._lanes.restore(snapshot["lanes"], arrivals)
+        self._lanes.restore(snapshot["lanes"])
 
     def close(self) -> None:
         for env in self._envs:

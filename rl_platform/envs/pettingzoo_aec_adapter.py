@@ -1,6 +1,6 @@
-"""PettingZoo environments whose agents act one after the other (AECEnv), one agent of each environment per tick.
+"""PettingZoo environments whose agents take turns (AECEnv): one agent of each environment acts per tick.
 
-An agent's reward is what has gathered since it last acted; it arrives with its next turn, which for an agent that
+An agent's reward is what has gathered since it last acted; it arrives with its next turn, which for one that
 has ended is the turn in which it takes its leave.
 """
 
@@ -88,11 +88,12 @@ class AecAdapter:
         return {"environments": states, "steps": list(self._steps), "lanes": self._lanes.snapshot()}
 
     def restore(self, snapshot: dict[str, Any], arrivals: Mapping[str, Arrivals]) -> None:
-        """See `EnvironmentAdapter`."""
+        """See `EnvironmentAdapter`; the observations to act on are those the worker has saved."""
+        del arrivals
         for env, state in zip(self._envs, snapshot["environments"], strict=True):
             set_environment_state(env, state)
         self._steps = list(snapshot["steps"])
-        self._lanes.restore(snapshot["lanes"], arrivals)
+        self._lanes.restore(snapshot["lanes"])
 
     def close(self) -> None:
         for env in self._envs:
@@ -110,7 +111,7 @@ class AecAdapter:
             raise fault_at(self.name, index, "reset", error) from error
 
     def _next_turn(self, index: int) -> bool:
-        """Let ended agents leave until a living one is to act and sees something. False: the episode is over."""
+        """Let ended agents leave until a living one sees something and acts. False: the episode is over."""
         env, lanes = self._envs[index], self._lanes
         if self._limit is not None and self._steps[index] >= self._limit:
             self._cut_short(index)
