@@ -1,7 +1,7 @@
 """PettingZoo environments whose agents step together: they may come, go, skip turns, die and return.
 
 An agent that is missing from the observations skips the tick. Its rewards go to its own last row, even after
-its death. The episode ends when the environment lists no agents, or at the limit; who lives then is truncated.
+its death. The episode ends when no agents are listed, or at the limit, which truncates the living ones.
 """
 
 from __future__ import annotations
