@@ -207,28 +207,31 @@ class _NodeReader:
                 self._refuse(key_node, (*path, key), message, "keep one of them")
                 continue
             if key == "<<" and key_node.tag == _PLAIN:
-                self._merge(value_node, found, given, document, path)
+                self._refuse_late_merge(key_node, self._merge(value_node, found, document, path), given, path)
             else:
                 document.lines[(*path, key)] = line
                 found[key] = self.read(value_node, document, (*path, key))
             given[key] = line
         return found
 
-    def _merge(
-        self, node: yaml.Node, found: dict[str, Any], given: dict[str, int], document: Document, path: Path
-    ) -> None:
+    def _merge(self, node: yaml.Node, found: dict[str, Any], document: Document, path: Path) -> set[str]:
+        """Put the fields of other maps into ``found``; returns their names."""
+        names: set[str] = set()
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for source in reversed(sources):  # the first one wins, so it comes last
             merged = self.read(source, document, path)
-            if not isinstance(merged, dict):
+            if isinstance(merged, dict):
+                found.update(merged)
+                names |= merged.keys()
+            else:
                 self._refuse(source, (*path, "<<"), "merges something that is not a map", "an alias of a map")
-                continue
-            for key in merged.keys() & given.keys():
-                message = (
-                    f"is given in line {given[key]} and merged in afterwards, which readers take differently"
-                )
-                self._refuse(node, (*path, key), message, "write `<<` before the fields that replace its own")
-            found.update(merged)
+        return names
+
+    def _refuse_late_merge(self, node: yaml.Node, names: set[str], given: dict[str, int], path: Path) -> None:
+        """kubectl lets a later merge win over the field, YAML lets the field win."""
+        for key in sorted(names & given.keys()):
+            message = f"is given in line {given[key]} and merged in afterwards: readers differ on which wins"
+            self._refuse(node, (*path, key), message, "write `<<` before the fields that replace its own")
 
     def _key(self, node: yaml.Node, path: Path) -> str | None:
         if not isinstance(node, yaml.ScalarNode):
