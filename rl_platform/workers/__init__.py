@@ -1,0 +1,1 @@
+"""What does the work of a run: rollout workers, replay buffers, the learner."""

@@ -1,0 +1,87 @@
+"""Rollout workers in this process: one of them, sampled inline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from rl_platform.data.tree import Tree
+from rl_platform.envs.adapter import EnvironmentAdapter
+from rl_platform.envs.watchdog import Watchdog
+from rl_platform.models.actors import Actor
+from rl_platform.workers.fragment import Fragment
+from rl_platform.workers.rollout_worker import RolloutWorker
+
+
+class PublishedPolicy(Protocol):
+    """A policy as the next request carries it."""
+
+    @property
+    def weights(self) -> np.ndarray: ...
+
+    @property
+    def knobs(self) -> Mapping[str, Any]: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+class LocalWorkers:
+    """One rollout worker; takes the arguments of `RolloutWorker`. ``first_step_at`` is a `time.perf_counter`."""
+
+    count = 1
+
+    def __init__(
+        self,
+        adapter: EnvironmentAdapter,
+        actors: Mapping[str, Actor],
+        *,
+        look_back: int = 0,
+        state_every: int | None = None,
+        seed: int = 0,
+        watchdog: Watchdog | None = None,
+        collect_moments: bool = False,
+        return_gamma: float = 0.99,
+    ) -> None:
+        self.worker = RolloutWorker(
+            adapter,
+            actors,
+            look_back=look_back,
+            state_every=state_every,
+            seed=seed,
+            watchdog=watchdog,
+            collect_moments=collect_moments,
+            return_gamma=return_gamma,
+        )
+        self.num_envs = adapter.num_envs
+        self.first_step_at: float | None = None
+
+    def sample(self, worker: int, ticks: int, published: Mapping[str, PublishedPolicy]) -> Fragment:
+        """A fragment of ``ticks`` ticks, acted in by the published policies. Raises EnvironmentFault."""
+        if worker:
+            raise IndexError(f"there is one worker in this process, number 0; asked for number {worker}")
+        for policy, actor in self.worker.actors.items():
+            if actor.version != published[policy].version:
+                actor.load(published[policy].weights, published[policy].knobs, published[policy].version)
+        if self.first_step_at is None:
+            self.first_step_at = time.perf_counter()
+        return self.worker.sample(ticks)
+
+    def reset(self, key: int) -> None:
+        """New episodes everywhere, from seeds derived with ``key``. See `RolloutWorker.reset`."""
+        self.worker.reset(key)
+
+    def snapshot(self) -> tuple[dict[str, Any], Tree]:
+        """See `RolloutWorker.snapshot`."""
+        return self.worker.snapshot()
+
+    def restore(self, document: Mapping[str, Any], arrays: Tree) -> None:
+        """See `RolloutWorker.restore`."""
+        self.worker.restore(document, arrays)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.worker.close()

@@ -1,0 +1,187 @@
+"""A rollout worker: environments and the actors of their policies, sampled one fragment at a time."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from rl_platform.data.tree import Tree
+from rl_platform.envs.adapter import EnvironmentAdapter
+from rl_platform.envs.watchdog import Watchdog
+from rl_platform.models.actors import Actor
+from rl_platform.workers.array_documents import join_arrays, split_arrays
+from rl_platform.workers.columns import Identity
+from rl_platform.workers.fragment import Episode, Fragment
+from rl_platform.workers.lockstep import LockstepSampler
+from rl_platform.workers.return_moments import MomentCounter
+from rl_platform.workers.scattered import ScatteredSampler
+
+__all__ = ["Episode", "Fragment", "RolloutWorker", "environment_seeds"]
+
+ENVS_PER_SOURCE = 1 << 16
+ODD = 0x9E3779B1
+"""Times an odd number modulo a power of two is one to one, so no two environments get the same seed."""
+UNWATCHED = 3600.0
+
+
+class RolloutWorker:
+    """Samples fragments of all policies of an adapter.
+
+    ``look_back``: rows of the past that each trajectory carries; ``state_every``: rows between stored policy states
+    (None: only the first). ``collect_moments``: count moments of box observations and of returns discounted by
+    ``return_gamma``. Everything it draws depends on ``seed``, ``source`` (which worker) and the sequence number alone.
+    Raises EnvironmentFault for what goes wrong in an environment.
+    """
+
+    def __init__(
+        self,
+        adapter: EnvironmentAdapter,
+        policies: Mapping[str, Actor],
+        *,
+        look_back: int = 0,
+        state_every: int | None = None,
+        seed: int = 0,
+        source: int = 0,
+        watchdog: Watchdog | None = None,
+        collect_moments: bool = False,
+        return_gamma: float = 0.99,
+    ) -> None:
+        if adapter.num_envs > ENVS_PER_SOURCE:
+            raise ValueError(f"{adapter.num_envs} environments in one worker; expected at most {ENVS_PER_SOURCE}")
+        self.adapter, self.actors, self.seed, self.source = adapter, dict(policies), seed, source
+        self.sequence = 0
+        self.discarded = 0
+        self._fresh: int | None = None  # the key of the last reset, while nothing has been sampled since
+        self._started = False
+        self._watched = watchdog is not None
+        self.watchdog = watchdog or Watchdog(UNWATCHED)
+        self.watchdog.name = adapter.name
+        self.watchdog.progress = lambda: getattr(adapter, "current", None)
+        self.identities = {
+            policy: Identity(policy, lanes.env, lanes.agent, source, look_back, state_every)
+            for policy, lanes in adapter.lanes.items()
+        }
+        self.sampler = self._sampler()
+        self.counters = (
+            {
+                policy: MomentCounter(lanes.spaces, len(lanes), return_gamma)
+                for policy, lanes in adapter.lanes.items()
+            }
+            if collect_moments
+            else {}
+        )
+        self._keys = {
+            policy: np.random.SeedSequence([seed, zlib.crc32(policy.encode()), source]).generate_state(2, np.uint64)
+            for policy in adapter.lanes
+        }
+
+    @property
+    def num_envs(self) -> int:
+        return self.adapter.num_envs
+
+    def reset(self, key: int = 0) -> None:
+        """New episodes everywhere, from seeds that depend on (seed, source, environment, key) alone.
+
+        Steps of the episodes that were open are counted as discarded in the next fragment.
+        """
+        seeds = environment_seeds(self.seed, self.source, self.num_envs, key)
+        with self._watch():
+            self.discarded += self.sampler.reset(seeds)
+        for counter in self.counters.values():
+            counter.running[:] = 0.0
+        self._fresh, self._started = key, True
+
+    def sample(self, ticks: int) -> Fragment:
+        """One tick steps every environment once."""
+        if not self._started:
+            self.reset()
+        self._fresh = None
+        for identity in self.identities.values():
+            identity.sequence = self.sequence
+        noise = {policy: self._noise(policy, ticks) for policy in self.identities}
+        with self._watch():
+            trajectories, env_steps, episodes = self.sampler.sample(ticks, noise)
+        self.sequence += 1
+        discarded, self.discarded = self.discarded, 0
+        moments = [(policy, counter.count(trajectories[policy])) for policy, counter in self.counters.items()]
+        agent_steps = {policy: trajectory.steps for policy, trajectory in trajectories.items()}
+        return Fragment(trajectories, env_steps, agent_steps, episodes, discarded, moments)
+
+    def snapshot(self) -> tuple[dict[str, Any], Tree]:
+        """Lanes and, where they can tell, environments, as JSON and arrays. Between fragments."""
+        lanes, arrays = self.sampler.snapshot()
+        arrays = {f"lanes/{name}": leaf for name, leaf in arrays.items()}
+        arrays |= {f"returns/{policy}": counter.running.copy() for policy, counter in self.counters.items()}
+        state = self.adapter.snapshot() if self._started else None
+        environments, more = split_arrays(state, "environments")
+        document = {
+            "sequence": self.sequence,
+            "discarded": self.discarded,
+            "fresh": self._fresh,
+            "started": self._started,
+            "lanes": lanes,
+            "environments": environments,
+        }
+        return document, arrays | more
+
+    def restore(self, document: Mapping[str, Any], arrays: Tree) -> None:
+        """Go on from a snapshot of a worker that was made alike.
+
+        Bit-exact where the environments could tell their state, or the snapshot was taken right after a `reset`.
+        Otherwise all environments start new episodes, and the open ones count as discarded.
+        """
+        lanes = {
+            name.removeprefix("lanes/"): leaf for name, leaf in arrays.items() if name.startswith("lanes/")
+        }
+        arrivals = self.sampler.restore(document["lanes"], lanes)
+        self.sequence, self.discarded = document["sequence"], document["discarded"]
+        self._started, self._fresh = document["started"], document["fresh"]
+        for policy, counter in self.counters.items():
+            counter.running = arrays[f"returns/{policy}"].copy()
+        if not self._started:
+            return
+        state = join_arrays(document["environments"], arrays, "environments")
+        if state is not None:
+            with self._watch():
+                self.adapter.restore(state, arrivals)
+        elif self._fresh is not None:
+            discarded = self.discarded
+            self.reset(self._fresh)
+            self.discarded = discarded
+        else:
+            self.reset(-1 - self.sequence)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.watchdog.close()
+        self.adapter.close()
+
+    def _sampler(self) -> LockstepSampler | ScatteredSampler:
+        missing = self.identities.keys() - self.actors.keys()
+        if missing:
+            raise ValueError(f"no actor for policies {sorted(missing)}; got actors for {sorted(self.actors)}")
+        if self.adapter.lockstep:
+            (policy, identity), = self.identities.items()
+            return LockstepSampler(self.adapter, self.actors[policy], identity, self.watchdog)
+        return ScatteredSampler(self.adapter, self.actors, self.identities, self.watchdog)
+
+    def _noise(self, policy: str, ticks: int) -> np.ndarray | None:
+        """[T, L, width], or None for a policy that draws nothing."""
+        actor = self.actors[policy]
+        if not actor.noise_width:
+            return None
+        stream = np.random.Philox(key=self._keys[policy], counter=[0, 0, 0, self.sequence])
+        return actor.draw_noise(np.random.Generator(stream), (ticks, len(self.identities[policy].env)))
+
+    def _watch(self) -> Watchdog | nullcontext[None]:
+        return self.watchdog if self._watched else nullcontext()
+
+
+def environment_seeds(seed: int, source: int, count: int, key: int) -> list[int]:
+    """Seeds below 2**31 for the environments of one worker; no two are equal, nor those of two workers."""
+    start = int(np.random.SeedSequence([seed, key & 0xFFFFFFFF]).generate_state(1)[0])
+    return [(start + (source * ENVS_PER_SOURCE + env) * ODD) % (1 << 31) for env in range(count)]
