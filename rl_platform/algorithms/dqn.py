@@ -16,14 +16,20 @@ from typing import TYPE_CHECKING
 
 from rl_platform.algorithms.algorithm import Algorithm
 from rl_platform.data.spaces import Spaces
-from rl_platform.execution.concurrency import EnvStepsPerUpdate, concurrently
-from rl_platform.execution.counters import Every
-from rl_platform.execution.learning import publish_weights, train_one_step, update_target_network
+from rl_platform.execution.operators import (
+    EnvStepsPerUpdate,
+    Every,
+    concurrently,
+    publish_weights,
+    replay,
+    report,
+    rollouts,
+    store_to_replay,
+    train_one_step,
+    update_target_network,
+)
 from rl_platform.execution.plan import Plan
-from rl_platform.execution.replay import replay, store_to_replay
-from rl_platform.execution.reporting import report
 from rl_platform.execution.run import Run
-from rl_platform.execution.sampling import rollouts
 from rl_platform.models.build import q_policy
 from rl_platform.models.model_spec import ModelSpec
 from rl_platform.models.policy import Knobs, Policy

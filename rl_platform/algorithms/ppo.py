@@ -14,12 +14,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rl_platform.algorithms.algorithm import Algorithm
-from rl_platform.execution.batching import concat_batches, prepare, select_experiences
-from rl_platform.execution.learning import publish_weights, train_one_step, update_filters
+from rl_platform.execution.operators import (
+    concat_batches,
+    prepare,
+    publish_weights,
+    report,
+    rollouts,
+    select_experiences,
+    train_one_step,
+    update_filters,
+)
 from rl_platform.execution.plan import Plan
-from rl_platform.execution.reporting import report
 from rl_platform.execution.run import Run
-from rl_platform.execution.sampling import rollouts
 from rl_platform.models.build import actor_critic_policy
 from rl_platform.models.policy import Knobs, Policy
 from rl_platform.objectives.gae import gae

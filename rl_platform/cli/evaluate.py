@@ -13,7 +13,9 @@ from rl_platform.cli.errors import Refused, failed, load_job
 from rl_platform.driver.building import BadConfiguration, environments
 from rl_platform.driver.evaluation import evaluate as play
 from rl_platform.envs.adapter import EnvironmentFault
-from rl_platform.serving.loading import LoadError, load_actors
+from rl_platform.models.actors import Actor
+from rl_platform.serving.loading import PolicyNotFoundError, load_policy
+from rl_platform.serving.registry import RegistryError
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.training_job import TrainingJob
 
@@ -28,9 +30,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     except (BadConfiguration, EnvironmentFault, ValueError) as error:
         return failed(str(error), ExitCode.BAD_CONFIGURATION)
     try:
-        actors = load_actors(arguments.source, tracking_uri=arguments.tracking_uri)
+        actors = _actors(arguments, list(adapter.lanes))
         result = play(adapter, actors, arguments.episodes, arguments.seed)
-    except (LoadError, CheckpointError, ValueError) as error:
+    except (PolicyNotFoundError, RegistryError, CheckpointError, ValueError) as error:
         return failed(str(error), ExitCode.BAD_CONFIGURATION)
     except EnvironmentFault as error:
         return failed(str(error))
@@ -46,6 +48,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
             f"seed {result.seed}"
         )
     return int(ExitCode.DONE)
+
+
+def _actors(arguments: argparse.Namespace, policies: list[str]) -> dict[str, Actor]:
+    """One actor per policy; where there is only one, whatever name it was trained under."""
+    several = len(policies) > 1
+    return {
+        name: load_policy(
+            arguments.source, tracking_uri=arguments.tracking_uri, policy=name if several else None
+        ).actor
+        for name in policies
+    }
 
 
 def _job(arguments: argparse.Namespace) -> TrainingJob:

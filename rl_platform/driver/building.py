@@ -18,6 +18,7 @@ from rl_platform.execution.run import Run
 from rl_platform.models.actors import Actor, make_actor
 from rl_platform.models.filters import PolicyFilters
 from rl_platform.models.policy import Policy
+from rl_platform.spec.algorithms import Custom
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.workers.learner import Learner
 from rl_platform.workers.local import LocalWorkers
@@ -102,7 +103,7 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:
 def chosen_algorithm(job: TrainingJob) -> tuple[str, Algorithm, Any]:
     """Name, algorithm and config; a custom one is imported. Raises BadConfiguration."""
     name, config = job.spec.algorithm.selected
-    if name != "custom":
+    if not isinstance(config, Custom):
         return name, ALGORITHMS[name], config
     algorithm = load_entrypoint(config.entrypoint, "spec.algorithm.custom.entrypoint", default="ALGORITHM")
     if not isinstance(algorithm, Algorithm):

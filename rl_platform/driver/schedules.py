@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 SCHEDULED = ("learning_rate", "clip_range", "entropy_coefficient")
 
 
@@ -18,7 +20,7 @@ def schedule_of(
     """
     rules: dict[str, Callable[[int], float]] = {}
     for name in SCHEDULED:
-        initial = config.get(name) if isinstance(config, dict) else getattr(config, name, None)
+        initial = config.get(to_camel(name)) if isinstance(config, dict) else getattr(config, name, None)
         rule = getattr(schedules, name, None)
         if initial is None:
             if rule is not None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl_platform.checkpoints.checkpoint import CheckpointRef
-from rl_platform.driver.result import versions
+from rl_platform.driver.result import Result, versions
 from rl_platform.driver.run_folder import RunFolder
+from rl_platform.spec.conditions import FailureReason, StopReason
+from rl_platform.spec.driver_protocol import (
+    HOST_ENV,
+    JOB_UID_ENV,
+    LINGER_SECONDS,
+    PORT_ENV,
+    TOKEN_FILE_ENV,
+    EdgeProgress,
+    FailureProgress,
+    Progress,
+    ProgressState,
+)
+from rl_platform.spec.running import StopSpec
+from rl_platform.spec.status import CheckpointStatus
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLog
 from rl_platform.tracking.report import Report
@@ -20,6 +37,7 @@ if TYPE_CHECKING:
     from rl_platform.tracking.prometheus import RunMetrics
 
 FLUSH_SECONDS = 120.0
+RUN_ID_SECONDS = 60.0
 
 
 class Telemetry:
@@ -41,6 +59,27 @@ class Telemetry:
         self.endpoints: DriverEndpoints | None = None
         self._open_endpoints()
 
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow is: as the job says, as the environment says, or in the run's folder."""
+        given = self.job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        return given or f"sqlite:///{self.folder.path.resolve() / 'mlflow.db'}"
+
+    @property
+    def job_uid(self) -> str:
+        """Of the object on a cluster; on a laptop the name says which job it is."""
+        return os.environ.get(JOB_UID_ENV) or self.job.metadata.uid or self.job.metadata.name
+
+    def run_id(self) -> str | None:
+        """MLflow's run, once its child process has made it; None where the server does not answer."""
+        until = time.monotonic() + RUN_ID_SECONDS
+        while self.tracker is not None and time.monotonic() < until:
+            run_id = self.tracker.run_id()
+            if run_id is not None or self.tracker.warning() is not None:
+                return run_id
+            time.sleep(0.05)
+        return None
+
     def start(self) -> None:
         """Start MLflow's child process: after the first env step, so that it does not delay it."""
         if self.job.spec.tracking.enabled:
@@ -54,7 +93,8 @@ class Telemetry:
         self.log.append(report)
         if self.metrics is not None and self.endpoints is not None:
             counters = assembly.plan.counters
-            self.metrics.observe(replace(report, metrics=report.metrics | _edges(assembly)), counters.dropped, counters.version)
+            with_edges = replace(report, metrics=report.metrics | _edges(assembly))
+            self.metrics.observe(with_edges, counters.dropped, counters.version)
             self.endpoints.publish(self._progress(report, assembly, checkpoint))
         if self.on_report is not None:
             self.on_report(report)
@@ -83,7 +123,7 @@ class Telemetry:
             status = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}[result.state]
             self.tracker.finish(status, FLUSH_SECONDS)
         if self.endpoints is not None:
-            self.endpoints.publish(self._final(result), final=True)
+            self.endpoints.publish(self._final(result))
             self.endpoints.wait_for_ack(LINGER_SECONDS)
             self.endpoints.close()
 
@@ -117,7 +157,11 @@ class Telemetry:
             eta_seconds=seconds_left(self.job.spec.stop, report),
             checkpoint=_checkpoint_status(checkpoint),
             edges=tuple(
-                EdgeProgress(name=name, age_seconds=edge.age_seconds, items_per_second=edge.items / max(report.wall_seconds, 1e-9))
+                EdgeProgress(
+                    name=name,
+                    age_seconds=edge.age_seconds,
+                    items_per_second=edge.items / max(report.wall_seconds, 1e-9),
+                )
                 for name, edge in assembly.plan.edges.items()
             ),
             desired_generation=desired.generation if desired is not None else None,
@@ -125,7 +169,9 @@ class Telemetry:
 
     def _final(self, result: Result) -> Progress:
         failed = result.state == "Failed"
-        failure = FailureProgress(reason=FailureReason(result.reason), message=result.message[-2048:]) if failed else None
+        failure = None
+        if failed:
+            failure = FailureProgress(reason=FailureReason(result.reason), message=result.message[-2048:])
         return Progress(
             attempt=self.attempt,
             state=ProgressState(result.state),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from rl_platform.checkpoints.checkpoint import Checkpoint
 from rl_platform.checkpoints.errors import CheckpointError
 from rl_platform.checkpoints.reading import load, resolve
 from rl_platform.driver.building import Assembly, BadConfiguration
 from rl_platform.driver.saving import warm_start
-from rl_platform.serving.loading import load_weights
+from rl_platform.serving.bundle import open_bundle
+from rl_platform.serving.loading import MODELS, PolicyNotFoundError, registry_of
+from rl_platform.serving.registry import RegistryError, download
 from rl_platform.spec.training_job import TrainingJob
 
 
@@ -25,10 +28,16 @@ def restore_policies(job: TrainingJob, assembly: Assembly) -> None:
 
 def _restore(uri: str, assembly: Assembly, policies: list[str], field: str) -> None:
     try:
-        if uri.startswith("models:/"):
-            checkpoint = load_weights(uri, policies)
-        else:
-            checkpoint = load(resolve(uri))
-    except (CheckpointError, ValueError, OSError) as error:
+        checkpoint = _registered(uri, policies) if uri.startswith(MODELS) else load(resolve(uri))
+    except (CheckpointError, PolicyNotFoundError, RegistryError, ValueError, OSError) as error:
         raise BadConfiguration(f"{field}: {error}") from error
     warm_start(checkpoint, assembly, policies)
+
+
+def _registered(uri: str, policies: list[str]) -> Checkpoint:
+    """A registered model in the shape of a checkpoint, for each of the policies."""
+    bundle = open_bundle(download(registry_of(uri), uri))
+    flat, knobs = bundle.weights()
+    arrays = {f"policy/{name}/weights": {"flat": flat} for name in policies}
+    arrays |= {f"policy/{name}/knobs": knobs for name in policies if knobs}
+    return Checkpoint({"policies": {name: bundle.description for name in policies}}, arrays)

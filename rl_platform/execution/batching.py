@@ -25,7 +25,13 @@ def select_experiences(policies: Sequence[str]) -> Op:
         item.data = tuple(trajectory for trajectory in item.data if trajectory.policy in chosen)
         return [item]
 
-    return Op("select_experiences", frozenset({Kind.ROLLOUT}), Kind.ROLLOUT, select, detail=", ".join(sorted(chosen)))
+    return Op(
+        "select_experiences",
+        frozenset({Kind.ROLLOUT}),
+        Kind.ROLLOUT,
+        select,
+        detail=", ".join(sorted(chosen)),
+    )
 
 
 def concat_batches(*, env_steps: int) -> Op:
@@ -40,7 +46,15 @@ def concat_batches(*, env_steps: int) -> Op:
         items, state.items = state.items, []
         return [_joined(items)]
 
-    return Op("concat_batches", frozenset({Kind.ROLLOUT}), Kind.BATCH, gather, "driver", f"{env_steps} env steps", state)
+    return Op(
+        "concat_batches",
+        frozenset({Kind.ROLLOUT}),
+        Kind.BATCH,
+        gather,
+        "driver",
+        f"{env_steps} env steps",
+        state,
+    )
 
 
 def prepare(*recipe: DataFn) -> Op:
@@ -91,7 +105,9 @@ class Gathered:
                 trajectories.append(document)
                 arrays |= {f"{position}.{index}.{name}": leaf for name, leaf in leaves.items()}
             control = {"env_steps": item.env_steps, "agent_steps": item.agent_steps, "version": item.version}
-            documents.append({**control, "source": item.source, "sequence": item.sequence, "data": trajectories})
+            documents.append(
+                {**control, "source": item.source, "sequence": item.sequence, "data": trajectories}
+            )
         return {"items": documents}, arrays
 
     def restore(self, state: dict[str, Any], arrays: Tree) -> None:

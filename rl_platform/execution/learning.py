@@ -11,7 +11,12 @@ from rl_platform.workers.learner import Objective
 
 
 def train_one_step(
-    run: Run, objective: Objective, *, epochs: int = 1, minibatch_size: int = 0, target_kl: float | None = None
+    run: Run,
+    objective: Objective,
+    *,
+    epochs: int = 1,
+    minibatch_size: int = 0,
+    target_kl: float | None = None,
 ) -> Op:
     """Learn from a batch in ``epochs`` passes of minibatches, or once from each minibatch of a sample."""
 
@@ -24,7 +29,9 @@ def train_one_step(
             if item.kind is Kind.SAMPLE:
                 if policy not in item.info["samples"]:
                     continue
-                done, means = run.learner.update_on_samples(policy, item.info["samples"][policy], objective, knobs)
+                done, means = run.learner.update_on_samples(
+                    policy, item.info["samples"][policy], objective, knobs
+                )
             else:
                 mine: list[Trajectory] = [each for each in item.data if each.policy == policy]
                 done, means = run.learner.update(
@@ -37,7 +44,9 @@ def train_one_step(
         item.kind, item.info = Kind.UPDATE, {**item.info, "stats": stats}
         return [item]
 
-    detail = f"{epochs} epochs of minibatches of {minibatch_size}" if minibatch_size else "each minibatch once"
+    detail = (
+        f"{epochs} epochs of minibatches of {minibatch_size}" if minibatch_size else "each minibatch once"
+    )
     return Op("train_one_step", frozenset({Kind.BATCH, Kind.SAMPLE}), Kind.UPDATE, train, "learner", detail)
 
 
@@ -50,7 +59,9 @@ def update_target_network(run: Run, *, every: Every, rate: float = 1.0) -> Op:
                 run.learner.update_target(policy, rate)
         return [item]
 
-    return Op("update_target_network", frozenset({Kind.UPDATE}), Kind.UPDATE, update, "learner", str(every), every)
+    return Op(
+        "update_target_network", frozenset({Kind.UPDATE}), Kind.UPDATE, update, "learner", str(every), every
+    )
 
 
 def update_filters(run: Run) -> Op:

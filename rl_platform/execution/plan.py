@@ -133,11 +133,15 @@ class Plan:
         names = self.names()
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise PlanError(f"the plan has two parts named {twice[0]}: give one of them another name with .named()")
+            raise PlanError(
+                f"the plan has two parts named {twice[0]}: give one of them another name with .named()"
+            )
         if self.output not in self.flows:
             raise PlanError(f"output is {self.output!r}, but the flows are {sorted(self.flows)}")
         if self.flows[self.output].gives is not Kind.RESULT:
-            raise PlanError(f"the output flow {self.output} must end in report(), it gives {self.flows[self.output].gives}")
+            raise PlanError(
+                f"the output flow {self.output} must end in report(), it gives {self.flows[self.output].gives}"
+            )
         if len(self.flows) > 1 and self.pace is None:
             raise PlanError(f"{len(self.flows)} flows run side by side: say in which ratio with pace=")
         return self
@@ -180,7 +184,11 @@ class Plan:
         for name, part in self._states().items():
             operators[name], leaves = part.snapshot()
             arrays |= {f"{name}|{leaf}": array for leaf, array in leaves.items()}
-        return {"counters": self.counters.snapshot(), "operators": operators, "reported": self.reported}, arrays
+        return {
+            "counters": self.counters.snapshot(),
+            "operators": operators,
+            "reported": self.reported,
+        }, arrays
 
     def restore(self, state: dict[str, Any], arrays: Tree) -> None:
         """Put a snapshot back. Raises PlanError where it belongs to another plan."""
@@ -194,7 +202,9 @@ class Plan:
         self.reported = state["reported"]
         for name, part in own.items():
             prefix = f"{name}|"
-            leaves = {path.removeprefix(prefix): leaf for path, leaf in arrays.items() if path.startswith(prefix)}
+            leaves = {
+                path.removeprefix(prefix): leaf for path, leaf in arrays.items() if path.startswith(prefix)
+            }
             part.restore(state["operators"][name], leaves)
 
     def _states(self) -> dict[str, State]:

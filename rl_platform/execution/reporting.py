@@ -53,4 +53,6 @@ def report(run: Run, *, every: Every | None = None) -> Op:
         metrics = {**state.take(), **run.episodes.metrics(), "rollout/policy_lag": lag}
         return [Item(Kind.RESULT, env_steps=item.env_steps, version=item.version, info={"metrics": metrics})]
 
-    return Op("report", frozenset({Kind.UPDATE}), Kind.RESULT, result, detail=str(every or "each"), state=state)
+    return Op(
+        "report", frozenset({Kind.UPDATE}), Kind.RESULT, result, detail=str(every or "each"), state=state
+    )

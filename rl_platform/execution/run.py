@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rl_platform.data.moments import Moments
 from rl_platform.execution.episodes import EpisodeWindow
 from rl_platform.models.filters import PolicyFilters
 from rl_platform.workers.learner import Learner
@@ -50,7 +49,6 @@ class Run:
     published: dict[str, Published] = field(default_factory=dict)
     exploration: Callable[[int], dict[str, float]] = lambda env_steps: {}
     episodes: EpisodeWindow = field(default_factory=EpisodeWindow)
-    moments: dict[str, dict[str, Moments]] = field(default_factory=dict)
 
     def knobs(self, policy: str, env_steps: int) -> dict[str, Any]:
         """Everything published with a policy besides its weights: filters, exploration."""

@@ -58,4 +58,6 @@ def rollouts(run: Run, *, env_steps: int = 0, ticks: int = 0) -> Flow:
     if not ticks:
         ticks = max(1, round(env_steps / (run.workers.num_envs * run.workers.count)))
     total = ticks * run.workers.num_envs
-    return Flow(Rollouts(run, ticks, f"{ticks} ticks of {run.workers.num_envs} environments: {total} env steps"))
+    return Flow(
+        Rollouts(run, ticks, f"{ticks} ticks of {run.workers.num_envs} environments: {total} env steps")
+    )

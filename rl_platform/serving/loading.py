@@ -111,7 +111,7 @@ def load_policy(
     if text.startswith(MODELS):
         from rl_platform.serving.registry import download
 
-        registry = tracking_uri or _registry_of(text)
+        registry = tracking_uri or registry_of(text)
         return ServedPolicy(bundle_actor(open_bundle(download(registry, text))), text)
     folder = _bundle_folder(Path(text), policy)
     if folder is not None:
@@ -174,7 +174,7 @@ def _choose(checkpoint: Checkpoint, policy: str | None, uri: str) -> str:
     )
 
 
-def _registry_of(uri: str) -> str:
+def registry_of(uri: str) -> str:
     """What MLflow is set to, by code or environment, else the store of a run called as the model is."""
     if "mlflow" in sys.modules:
         import mlflow

@@ -1,0 +1,204 @@
+"""One attempt at a job: the loop over the plan, with its reports, checkpoints, evaluations and stop rules."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rl_platform.checkpoints.checkpoint import CheckpointRef
+from rl_platform.checkpoints.store import CheckpointStore
+from rl_platform.driver.building import assemble, environments
+from rl_platform.driver.drain import Drain
+from rl_platform.driver.evaluation import evaluate, preflight
+from rl_platform.driver.guard import Bounds, DivergenceGuard, Observed, Trouble
+from rl_platform.driver.process_start import seconds_since_process_start
+from rl_platform.driver.result import Evaluation
+from rl_platform.driver.run_folder import RunFolder
+from rl_platform.driver.saving import Progress, capture, put_back
+from rl_platform.driver.stopping import Standing, StopRule
+from rl_platform.driver.telemetry import Telemetry
+from rl_platform.driver.warm_start import restore_policies
+from rl_platform.envs.watchdog import Watchdog
+from rl_platform.execution.item import Item
+from rl_platform.spec.conditions import StopReason
+from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.report import Report
+
+DRAIN_GRACE_SECONDS = 20.0
+"""How long an exact run that is asked to stop goes on towards its next scheduled checkpoint."""
+
+
+class TrainingTrouble(Exception):
+    """Training went wrong (not a number, diverged, no progress)."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.message)
+        self.reason = trouble.reason
+
+
+class Attempt:
+    """Built before the first env step, cheapest and likeliest to fail first. Raises what building raises."""
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        folder: RunFolder,
+        drain: Drain,
+        on_hang: Callable[[str], None],
+        on_report: Callable[[Report], None] | None,
+    ) -> None:
+        self.job, self.folder, self.drain, self.on_report = job, folder, drain, on_report
+        self.progress, self.guard = Progress(), DivergenceGuard(Bounds())
+        self.rule = StopRule(job.spec.stop)
+        self.store = _open_store(job, folder)
+        self._preflight()
+        watchdog = Watchdog(job.spec.environment.step_timeout_seconds, on_hang)
+        self.assembly = assemble(job, watchdog)
+        self.counters = self.assembly.plan.counters
+        self.last: CheckpointRef | None = None
+        self.startup_seconds: float | None = None
+        self.train_seconds = 0.0  # of this attempt, without evaluations
+        self.env_steps_before = 0
+
+    def begin(self, resume: bool) -> None:
+        """Take up the newest checkpoint, or start afresh; claim the checkpoint store; open the outlets."""
+        if not (resume and self._take_up()):
+            restore_policies(self.job, self.assembly)
+            self.assembly.workers.reset(0)
+            self.progress.next_checkpoint_update = self.job.spec.checkpoint.every_updates or 0
+        self.store.claim()
+        self.env_steps_before = self.counters.env_steps
+        self.telemetry = Telemetry(
+            self.job, self.folder, self.store.attempt, self.env_steps_before, self.on_report
+        )
+
+    def run(self) -> StopReason:
+        """Until a stop rule holds or the run is asked to stop. Raises TrainingTrouble."""
+        self._clock()
+        wall_before = self.progress.wall_seconds
+        for item in self.assembly.plan:
+            if self.startup_seconds is None:
+                self._first_result()
+            self.train_seconds = time.perf_counter() - self.started - self.paused
+            self.progress.wall_seconds = wall_before + self.train_seconds + self.paused
+            reason = self._observe(item)
+            scheduled = self._checkpoint_due()
+            if reason is None and self.drain.requested_by and self._may_stop(scheduled):
+                reason = StopReason.DRAINED
+            if reason is not None:
+                return reason
+            if scheduled:
+                self.save()
+            self._evaluate_if_due()
+        raise AssertionError("a plan never ends by itself")
+
+    def save(self) -> None:
+        """Write a checkpoint; in exact mode every environment starts again from a seed that names the checkpoint."""
+        self.progress.checkpoints += 1
+        if self.job.spec.checkpoint.exact:
+            self.assembly.workers.reset(self.progress.checkpoints)
+        checkpoint = capture(self.assembly, self.progress, self.rule, self.guard)
+        self.last = self.store.save(checkpoint, self.counters.env_steps, self.counters.updates)
+        self.saved_at = time.perf_counter()
+        self.telemetry.checkpointed(self.last)
+
+    def evaluate(self) -> Evaluation | None:
+        """Greedy episodes in environments of their own; None where the job asks for none."""
+        spec = self.job.spec.evaluation
+        if not spec.episodes:
+            return None
+        adapter = environments(self.job, min(spec.episodes, self.job.spec.rollouts.envs_per_worker))
+        try:
+            return evaluate(adapter, self.assembly.actors(), spec.episodes, spec.seed)
+        finally:
+            adapter.close()
+
+    def _preflight(self) -> None:
+        adapter = environments(self.job, 1)
+        try:
+            preflight(adapter)
+        finally:
+            adapter.close()
+
+    def _take_up(self) -> bool:
+        found = self.store.load_latest()
+        if found is None:
+            return False
+        self.last, checkpoint = found
+        put_back(checkpoint, self.assembly, self.progress, self.rule, self.guard)
+        if self.job.spec.checkpoint.exact:
+            self.assembly.workers.reset(self.progress.checkpoints)
+        return True
+
+    def _clock(self) -> None:
+        self.started = self.saved_at = time.perf_counter()
+        self.paused = 0.0  # by evaluations
+        self.asked_at: float | None = None
+
+    def _first_result(self) -> None:
+        first = self.assembly.workers.first_step_at or time.perf_counter()
+        self.startup_seconds = round(seconds_since_process_start() - (time.perf_counter() - first), 3)
+        self.started = first
+        self.telemetry.start()
+
+    def _observe(self, item: Item) -> StopReason | None:
+        """Report, look for trouble, and ask the stop rules."""
+        counters, run, wall = self.counters, self.assembly.run, self.progress.wall_seconds
+        metrics: dict[str, float] = dict(item.info.get("metrics", {}))
+        metrics["time/env_steps_per_second"] = (counters.env_steps - self.env_steps_before) / self.train_seconds
+        metrics["rollout/episodes"] = float(counters.episodes)
+        agent_steps = dict(counters.agent_steps)
+        report = Report(counters.env_steps, agent_steps, counters.updates, counters.iterations, wall, metrics)
+        self.telemetry.report(report, self.assembly, self.last)
+        observed = Observed(counters.env_steps, counters.updates, counters.episodes, wall, metrics)
+        trouble = self.guard.check(observed, {name: run.published[name].weights for name in run.trained})
+        if trouble is not None:
+            raise TrainingTrouble(trouble)
+        if self.telemetry.drain_requested:
+            self.drain.request("POST /drain")
+        self.rule.stop = self.telemetry.desired_stop() or self.rule.stop
+        mean = metrics.get("rollout/episode_return_mean")
+        standing = Standing(counters.env_steps, counters.updates, wall, mean, len(run.episodes.returns))
+        return self.rule.reason(standing)
+
+    def _checkpoint_due(self) -> bool:
+        spec, updates = self.job.spec.checkpoint, self.counters.updates
+        if spec.every_updates and updates >= self.progress.next_checkpoint_update:
+            missed = (updates - self.progress.next_checkpoint_update) // spec.every_updates
+            self.progress.next_checkpoint_update += spec.every_updates * (missed + 1)
+            return True
+        return spec.every_seconds is not None and time.perf_counter() - self.saved_at >= spec.every_seconds
+
+    def _may_stop(self, scheduled: bool) -> bool:
+        """An exact run stops at a scheduled checkpoint, where it would have reseeded its environments anyway."""
+        if not self.job.spec.checkpoint.exact or scheduled:
+            return True
+        self.asked_at = self.asked_at or time.perf_counter()
+        return time.perf_counter() - self.asked_at > DRAIN_GRACE_SECONDS
+
+    def _evaluate_if_due(self) -> None:
+        every, steps = self.job.spec.evaluation.every_env_steps, self.counters.env_steps
+        if not every or steps < self.progress.next_evaluation + every:
+            return
+        before = time.perf_counter()
+        self.progress.next_evaluation = steps
+        evaluation = self.evaluate()
+        best = self.progress.best_return if self.progress.best_return is not None else -math.inf
+        if evaluation is not None and evaluation.return_mean > best:
+            self.progress.best_return = evaluation.return_mean
+            self._save_best()
+        self.paused += time.perf_counter() - before
+
+    def _save_best(self) -> None:
+        checkpoint = capture(self.assembly, self.progress, self.rule, self.guard)
+        best = self.store.save(checkpoint, self.counters.env_steps, self.counters.updates)
+        self.store.pin(best)
+
+
+def _open_store(job: TrainingJob, folder: RunFolder) -> CheckpointStore:
+    spec = job.spec.checkpoint
+    uri = spec.uri or str(Path(folder.checkpoints))
+    attempt = CheckpointStore(uri, keep=spec.keep).highest_attempt() + 1
+    return CheckpointStore(uri, attempt=attempt, keep=spec.keep)

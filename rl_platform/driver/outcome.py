@@ -1,0 +1,103 @@
+"""How a run ends: whatever happens becomes a result with a reason, written where it can be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from rl_platform.checkpoints.errors import CheckpointError
+from rl_platform.driver.attempt import Attempt, TrainingTrouble
+from rl_platform.driver.building import BadConfiguration
+from rl_platform.driver.result import Evaluation, Result, State, versions, weights_digest
+from rl_platform.driver.run_folder import RunFolder, RunFolderError
+from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.spec.conditions import FailureReason, StopReason
+from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.progress_log import ProgressLogError
+
+REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
+    (BadConfiguration, FailureReason.BAD_CONFIGURATION),
+    (EnvironmentFault, FailureReason.ENVIRONMENT_FAULT),
+    (CheckpointError, FailureReason.CHECKPOINT_FAILED),
+    (ProgressLogError, FailureReason.CHECKPOINT_FAILED),
+    (RunFolderError, FailureReason.CHECKPOINT_FAILED),
+    (MemoryError, FailureReason.OUT_OF_MEMORY),
+)
+
+
+class Outcome:
+    """The result of a run while it becomes known."""
+
+    def __init__(self, job: TrainingJob, folder: RunFolder) -> None:
+        self.job, self.folder = job, folder
+        self.attempt: Attempt | None = None
+        self.evaluation: Evaluation | None = None
+        self.cause: Exception | None = None
+        self.result = Result("Failed", FailureReason.INTERNAL_ERROR)
+
+    def end(self, reason: StopReason) -> None:
+        """The run ended as it should; written before anything that can still fail."""
+        self._fill("Drained" if reason is StopReason.DRAINED else "Succeeded", reason, "")
+        self._write()
+
+    @contextmanager
+    def of_failures(self) -> Iterator[None]:
+        """Turn what goes wrong into a result; what was saved before stays."""
+        try:
+            yield
+        except Exception as error:
+            self.cause = error
+            self._fill("Failed", _reason(error), _message(error))
+
+    def hung(self, message: str) -> None:
+        """From a thread, while the environment does not come back: only the result can still be saved."""
+        self._fill("Failed", FailureReason.ENVIRONMENT_FAULT, message)
+        self._write()
+
+    def close(self) -> None:
+        """Write what is known now, flush the outlets, let go of the environments."""
+        try:
+            self._write()
+        except RunFolderError as error:
+            self.result.message = f"{self.result.message} ({error})".strip()
+        if self.attempt is not None:
+            if hasattr(self.attempt, "telemetry"):
+                self.attempt.telemetry.finish(self.result)
+            self.attempt.assembly.close()
+
+    def _fill(self, state: State, reason: str, message: str) -> None:
+        result, attempt = self.result, self.attempt
+        result.state, result.reason, result.message = state, str(reason), message
+        result.seed, result.versions, result.folder = self.job.spec.seed, versions(), str(self.folder.path)
+        result.evaluation = self.evaluation
+        if attempt is None:
+            return
+        counters, run = attempt.counters, attempt.assembly.run
+        result.env_steps, result.agent_steps = counters.env_steps, dict(counters.agent_steps)
+        result.updates, result.episodes = counters.updates, counters.episodes
+        result.dropped, result.wall_seconds = dict(counters.dropped), round(attempt.progress.wall_seconds, 3)
+        result.startup_seconds = attempt.startup_seconds
+        result.checkpoint = attempt.last.uri if attempt.last is not None else None
+        returns = run.episodes.returns
+        result.episode_return_mean = float(np.mean(returns)) if returns else None
+        result.weights_digest = weights_digest({name: each.weights for name, each in run.published.items()})
+        if attempt.train_seconds:
+            steps = counters.env_steps - attempt.env_steps_before
+            result.env_steps_per_second = round(steps / attempt.train_seconds, 1)
+
+    def _write(self) -> None:
+        self.folder.write_json(self.folder.result, self.result.to_json())
+
+
+def _reason(error: Exception) -> FailureReason:
+    if isinstance(error, TrainingTrouble):
+        return error.reason
+    return next((reason for kind, reason in REASONS if isinstance(error, kind)), FailureReason.INTERNAL_ERROR)
+
+
+def _message(error: Exception) -> str:
+    known = isinstance(error, TrainingTrouble) or any(isinstance(error, kind) for kind, _ in REASONS)
+    text = str(error) or type(error).__name__
+    return text if known else f"{type(error).__name__}: {text}"

@@ -1,0 +1,174 @@
+"""The end of a run that succeeded: its best policy becomes a model version, and perhaps the champion."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rl_platform.checkpoints.checkpoint import CheckpointRef
+from rl_platform.checkpoints.errors import CheckpointError
+from rl_platform.data.tree import Tree
+from rl_platform.driver.attempt import Attempt
+from rl_platform.driver.building import environments
+from rl_platform.driver.evaluation import evaluate
+from rl_platform.driver.result import RegisteredModel, Result, versions
+from rl_platform.driver.saving import describe
+from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.models.actors import Actor
+from rl_platform.serving.actors import bundle_actor
+from rl_platform.serving.bundle import BundleError, open_bundle, write_bundle
+from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, promotion
+from rl_platform.serving.registry_process import RegistryProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is to be registered: weights and knobs by policy, and how good they are."""
+
+    ref: CheckpointRef
+    weights: Mapping[str, np.ndarray]
+    knobs: Mapping[str, Tree]
+    return_mean: float | None
+
+
+def promote(attempt: Attempt, result: Result, registry: RegistryProcess) -> RegisteredModel | None:
+    """Register every trained policy; the first one is returned. A registry that fails is told, not raised."""
+    candidate = _best(attempt, result)
+    names = {policy: _model_name(attempt, policy) for policy in attempt.assembly.run.trained}
+    try:
+        champions = _champions(attempt, names, registry)
+        alias, why = _decide(attempt, candidate, champions)
+        models = [
+            _register(attempt, candidate, policy, name, champions.get(policy), alias, why, registry)
+            for policy, name in names.items()
+        ]
+    except RegistryError as error:
+        result.message = f"the model was not registered: {error}"
+        return None
+    return models[0]
+
+
+def _best(attempt: Attempt, result: Result) -> Candidate:
+    """The last checkpoint, or an earlier one that did better in the same evaluation."""
+    assert attempt.last is not None
+    run = attempt.assembly.run
+    mean = result.evaluation.return_mean if result.evaluation is not None else None
+    best = attempt.progress.best_return
+    pinned = attempt.store.pinned().get("best")
+    if mean is not None and best is not None and best > mean and pinned is not None:
+        try:
+            arrays = attempt.store.load(pinned, groups=["policy/"]).arrays
+        except CheckpointError as error:
+            result.message = f"the best checkpoint cannot be read, the last one is registered: {error}"
+        else:
+            weights = {name: arrays[f"policy/{name}/weights"]["flat"] for name in run.trained}
+            return Candidate(pinned, weights, {name: arrays.get(f"policy/{name}/knobs", {}) for name in weights}, best)
+    published = {name: run.published[name] for name in run.trained}
+    return Candidate(
+        attempt.last,
+        {name: each.weights for name, each in published.items()},
+        {name: dict(each.knobs) for name, each in published.items()},
+        mean,
+    )
+
+
+def _champions(attempt: Attempt, names: Mapping[str, str], registry: RegistryProcess) -> dict[str, Champion]:
+    alias = attempt.job.spec.tracking.alias
+    found: dict[str, Champion] = {}
+    for policy, name in names.items():
+        folder = attempt.folder.path / "champion" / policy
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        champion = registry.current_champion(attempt.telemetry.tracking_uri, name, str(folder), alias)
+        if champion is not None:
+            found[policy] = champion
+    return found
+
+
+def _decide(attempt: Attempt, candidate: Candidate, champions: Mapping[str, Champion]) -> tuple[str, str]:
+    """Alias and reason, for all policies alike: they were evaluated together."""
+    first = next(iter(champions.values()), None)
+    mean, problem = None, None
+    if first is not None and candidate.return_mean is not None:
+        mean, problem = _champions_return(attempt, champions)
+    alias, why = promotion(candidate.return_mean, first, mean, problem, attempt.job.spec.tracking.alias)
+    gate = attempt.job.spec.evaluation.gate.minimum_return
+    reached = candidate.return_mean
+    if gate is not None and (reached is None or reached < gate):
+        return CHALLENGER, f"evaluation.gate.minimumReturn is {gate:g}, the evaluation gave {reached}"
+    return alias, why
+
+
+def _champions_return(attempt: Attempt, champions: Mapping[str, Champion]) -> tuple[float | None, str | None]:
+    """What the present champions reach in the evaluation that the candidate had."""
+    spec, actors = attempt.job.spec.evaluation, attempt.assembly.actors()
+    try:
+        for policy, champion in champions.items():
+            if champion.bundle is None:
+                return None, champion.problem
+            actor: Actor = bundle_actor(open_bundle(champion.bundle))
+            if actor.spaces != attempt.assembly.policies[policy].spaces:
+                return None, f"version {champion.version} was trained for other spaces"
+            actors[policy] = actor
+        adapter = environments(attempt.job, min(spec.episodes, attempt.job.spec.rollouts.envs_per_worker))
+        try:
+            return evaluate(adapter, actors, spec.episodes, spec.seed).return_mean, None
+        finally:
+            adapter.close()
+    except (BundleError, EnvironmentFault, ValueError) as error:
+        return None, str(error)
+
+
+def _register(
+    attempt: Attempt,
+    candidate: Candidate,
+    policy: str,
+    name: str,
+    champion: Champion | None,
+    alias: str,
+    why: str,
+    registry: RegistryProcess,
+) -> RegisteredModel:
+    folder = attempt.folder.bundle / policy
+    definition = attempt.assembly.policies[policy]
+    recipe = describe(attempt.assembly, policy)
+    write_bundle(folder, definition, candidate.weights[policy], candidate.knobs[policy], recipe)
+    metrics = {} if candidate.return_mean is None else {"evaluation/return_mean": candidate.return_mean}
+    version = registry.register(
+        attempt.telemetry.tracking_uri,
+        name,
+        str(folder),
+        alias=alias,
+        champion_alias=attempt.job.spec.tracking.alias,
+        job_uid=attempt.telemetry.job_uid,
+        attempt=attempt.store.attempt,
+        checkpoint_digest=candidate.ref.digest,
+        policy=policy,
+        run_id=attempt.telemetry.run_id(),
+        env_steps=candidate.ref.env_steps,
+        metrics=metrics,
+        tags=_lineage(attempt, candidate),
+        champion=champion.version if champion is not None else None,
+    )
+    uri = f"models:/{name}@{version.alias}" if version.alias else version.uri
+    return RegisteredModel(name, version.version, uri, version.alias, version.message or why)
+
+
+def _lineage(attempt: Attempt, candidate: Candidate) -> dict[str, str]:
+    known = {f"rlplatform.version.{name}": version for name, version in versions().items()}
+    tags = {name: version for name, version in known.items() if version is not None}
+    return {
+        **tags,
+        "rlplatform.job": attempt.job.metadata.name,
+        "rlplatform.seed": str(attempt.job.spec.seed),
+        "rlplatform.checkpoint": candidate.ref.uri,
+    }
+
+
+def _model_name(attempt: Attempt, policy: str) -> str:
+    """The job's model; with several policies one for each."""
+    name = attempt.job.registered_model
+    return name if len(attempt.assembly.policies) == 1 else f"{name}-{policy}"
