@@ -61,15 +61,14 @@ def life_starts(trajectory: Trajectory) -> np.ndarray:
     It has a meaning in rows K-back .. K+length, the last of them being that of the last observation.
     """
     rows, lanes = trajectory.flags.shape
-    row = np.arange(rows)[:, None]
+    row = np.arange(rows + 1)[:, None]
     oldest = trajectory.look_back - trajectory.back.astype(np.int64)
     newest = trajectory.look_back + trajectory.length.astype(np.int64)
-    flags = np.where((row >= oldest) & (row < newest), trajectory.flags, 0)
     begins = np.zeros((rows + 1, lanes), bool)
-    begins[:-1] = (flags & FIRST) != 0
+    begins[:-1] = ((trajectory.flags & FIRST) != 0) & (row[:-1] < newest)
     # The last observation has no flags yet; after an end it can only be the first of another life.
-    begins[1:] |= (flags & ENDED) != 0
-    return np.maximum.accumulate(np.where(begins, np.arange(rows + 1)[:, None], oldest), axis=0)
+    begins[1:] |= ((trajectory.flags & ENDED) != 0) & (row[1:] == newest)
+    return np.maximum.accumulate(np.where(begins, row, oldest), axis=0)
 
 
 def gather_view(trajectory: Trajectory, view: View, last: bool = False) -> tuple[np.ndarray, np.ndarray]:

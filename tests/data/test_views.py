@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_platform.data.trajectory import FIRST
+from rl_platform.data.trajectory import FIRST, Trajectory
 from rl_platform.data.views import View, gather_view, window
 from tests.trajectories import Stream, fragments, stream
 
@@ -18,6 +20,13 @@ def expected(column: np.ndarray, source: Stream, t: int, offsets: tuple[int, ...
     if t == len(source.flags) and source.flags[t - 1] & 6:
         begin = t
     return [float(column[t + o]) if t + o >= begin else None for o in offsets]
+
+
+def with_nonsense_beyond(fragment: Trajectory) -> Trajectory:
+    """Flags in rows that no lane has filled may say anything."""
+    row = np.arange(len(fragment.flags))[:, None] - fragment.look_back
+    filled = (row >= -fragment.back) & (row < fragment.length)
+    return replace(fragment, flags=np.where(filled, fragment.flags, 7).astype(np.uint8))
 
 
 def shown(values: np.ndarray, valid: np.ndarray) -> list[float | None]:
@@ -36,6 +45,7 @@ def test_a_view_of_cut_fragments_equals_that_of_the_uncut_stream(seed: int, leng
     streams = [stream(rng, total + 1) for total in steps]
     position = [0, 0, 0]
     for fragment in fragments(streams, cuts, rows=4, look_back=3):
+        fragment = with_nonsense_beyond(fragment)
         values, valid = gather_view(fragment, View("obs", OFFSETS), last=True)
         rewards, paid = gather_view(fragment, View("reward", (-2, -1)))
         for lane, source in enumerate(streams):
@@ -63,6 +73,15 @@ def test_the_actors_window_agrees_with_the_learners() -> None:
         seen, known = window(fragment.obs["obs"], start, row, lane, OFFSETS)
         np.testing.assert_array_equal(seen, values[t])
         np.testing.assert_array_equal(known, valid[t])
+
+
+def test_rows_from_before_the_look_back_are_not_valid() -> None:
+    source = stream(np.random.default_rng(0), 9, end=0.0)
+    (_, fragment) = fragments([source], [[4, 4]], rows=4, look_back=3)
+    _, whole = gather_view(fragment, View("obs", OFFSETS))
+    _, less = gather_view(replace(fragment, back=np.array([1], np.int32)), View("obs", OFFSETS))
+    assert whole[0, 0].tolist() == [True, True, True]
+    assert less[:3, 0].tolist() == [[False, False, True], [False, True, True], [True, True, True]]
 
 
 def test_a_view_that_an_actor_could_not_read_is_refused() -> None:
