@@ -18,6 +18,10 @@ class RecurrentSpec(Protocol):
     def size(self) -> int:
         """Units of the recurrent layer."""
 
+    @property
+    def sequence_length(self) -> int:
+        """Steps that gradients flow back."""
+
 
 class ModelSpec(Protocol):
     @property
@@ -41,6 +45,10 @@ class ModelSpec(Protocol):
 
     @property
     def observation_filter(self) -> str:
+        """none or meanStd."""
+
+    @property
+    def return_filter(self) -> str:
         """none or meanStd."""
 
     @property

@@ -17,6 +17,10 @@ from rl_platform.models.observation_encoder import ObservationEncoder
 from rl_platform.models.ops import Array, Ops
 
 
+class NetworkNotFoundError(ValueError, ImportError):
+    """``model.entrypoint`` names a module or a callable that is not there."""
+
+
 class Tower:
     """Encoder → dense layers → LSTM (if ``lstm`` > 0) → heads, all parameters below ``prefix``."""
 
@@ -203,7 +207,8 @@ def build_net(
 
     Trunks: what ``model.share_trunk`` says; where that is auto, what ``separate`` says; where that is None,
     separate for two or more heads on flat observations without recurrence, and shared otherwise.
-    Raises ValueError for an encoder that does not fit the observations.
+    Raises ValueError for an encoder that does not fit the observations, and
+    NetworkNotFoundError for an entrypoint that is not there.
     """
     if model.entrypoint:
         return _from_entrypoint(model.entrypoint, spaces, heads, model.kwargs)
@@ -248,8 +253,9 @@ def _from_entrypoint(
     try:
         build = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"model.entrypoint {entrypoint!r} cannot be loaded ({error}); it must read module:callable"
+        raise NetworkNotFoundError(
+            f"model.entrypoint {entrypoint!r} cannot be loaded ({error}); it must read module:callable, "
+            "with the module's folder on PYTHONPATH"
         ) from error
     net: Net = build(spaces, heads, **kwargs)
     missing = [part for part in ("portable", "params", "state", "forward") if not hasattr(net, part)]

@@ -27,6 +27,7 @@ class Model:
     recurrent: Recurrent = Recurrent()
     share_trunk: str = "auto"
     observation_filter: str = "none"
+    return_filter: str = "none"
     entrypoint: str | None = None
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 

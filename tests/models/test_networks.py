@@ -15,6 +15,7 @@ from rl_platform.models.encoders import MEDIUM, NATURE, SMALL, conv_stack
 from rl_platform.models.net import Layout, Param
 from rl_platform.models.networks import StackedNet, TowerNet, build_net
 from rl_platform.models.numpy_ops import NUMPY
+from rl_platform.models.set_encoder import SetEncoder
 from tests.models import policies as p
 
 PLAIN = p.Model()
@@ -196,6 +197,23 @@ def test_the_order_of_a_sets_elements_means_nothing_and_every_real_one_counts() 
         assert np.abs(forward(net, flat, moved)["policy"] - before).max() > 1e-4
 
 
+@pytest.mark.parametrize("count", range(6))
+def test_a_set_encodes_to_the_same_however_many_places_are_left_and_an_empty_one_to_zeros(count: int) -> None:
+    roomy = SetEncoder("obs/values", (5, 3), 2, "tanh", "")
+    params = Layout(roomy.params).views(p.random_weights(Layout(roomy.params).size, 5))
+    rng = np.random.default_rng(0)
+    context = rng.standard_normal((1, 2), np.float32)
+    values = rng.standard_normal((1, 5, 3), np.float32)
+    obs = {"obs/values": values, "obs/count": np.array([count])}
+    found = roomy.encode(NUMPY, params, obs, context)
+    if count == 0:
+        np.testing.assert_array_equal(found, 0)
+        return
+    full = SetEncoder("obs/values", (count, 3), 2, "tanh", "")
+    whole = full.encode(NUMPY, params, {"obs/values": values[:, :count]}, context)
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+
+
 def test_which_element_a_set_attends_to_depends_on_the_rest_of_the_observation() -> None:
     net, flat = net_and_weights(p.SET_AND_BOX)
     views = Layout(net.params).views(flat)
@@ -325,6 +343,18 @@ def test_an_entrypoint_builds_a_network_of_ones_own() -> None:
 def test_an_entrypoint_that_does_not_work_is_refused(entrypoint: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         actor_critic_policy(Spaces(dict(p.BOX), p.DISCRETE), p.Model(entrypoint=entrypoint))
+
+
+def test_a_missing_entrypoint_is_also_an_import_error_for_whoever_rebuilds_a_policy() -> None:
+    with pytest.raises(ImportError, match="PYTHONPATH"):
+        actor_critic_policy(Spaces(dict(p.BOX), p.DISCRETE), p.Model(entrypoint="nowhere:build"))
+
+
+def test_the_specification_of_a_manifest_builds_a_policy_as_it_stands() -> None:
+    from rl_platform.spec.model import ModelSpec
+
+    policy = actor_critic_policy(Spaces(dict(p.BOX), p.DISCRETE), ModelSpec())
+    assert policy.layout.size == 4 * 128 + 128 + 2 * (64 * 64 + 64) + 65 * 6
 
 
 def test_parameter_paths_must_be_unique() -> None:
