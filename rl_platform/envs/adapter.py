@@ -19,7 +19,7 @@ from rl_platform.data.tree import Tree
 class EnvironmentFault(Exception):
     """The environment raised, hung, or returned what its spaces do not allow.
 
-    The message names the environment, the step and the field. ``__cause__`` is the environment's own exception.
+    The message names environment, step and field. ``__cause__`` is the environment's own exception.
     """
 
 
@@ -38,10 +38,10 @@ class Lanes:
 
 @dataclass(slots=True)
 class Arrivals:
-    """What one tick brings to the lanes of one policy. The adapter writes in place; the worker owns the arrays.
+    """What one tick brings to the lanes of one policy. The adapter writes in place, the worker owns it.
 
-    In lock step (`EnvironmentAdapter.lockstep`) ``obs``, ``reward`` and ``ended`` are rows of the trajectory itself,
-    ``ready`` is not written, and ``first`` is where ``ended`` is set.
+    In lock step (`EnvironmentAdapter.lockstep`) ``obs``, ``reward`` and ``ended`` are rows of the trajectory
+    itself, ``ready`` is not written, and ``first`` is where ``ended`` is set.
     """
 
     obs: Tree  # [L, ...] the observation to act on next, where ready
@@ -55,16 +55,26 @@ class Arrivals:
 class EnvironmentAdapter(Protocol):
     """Environments 0 .. num_envs-1, stepped together; one tick steps each of them once."""
 
-    name: str  # for messages: the id or entrypoint
-    num_envs: int
-    lanes: Mapping[str, Lanes]  # by policy
-    lockstep: bool  # single-agent, every lane ready at every tick, reset in the tick of the end
+    @property
+    def name(self) -> str:
+        """For messages: the id or entrypoint."""
+
+    @property
+    def num_envs(self) -> int: ...
+
+    @property
+    def lanes(self) -> Mapping[str, Lanes]:
+        """By policy."""
+
+    @property
+    def lockstep(self) -> bool:
+        """Single-agent, every lane ready at every tick, reset in the tick of the end."""
 
     def reset_into(self, arrivals: Mapping[str, Arrivals], seeds: list[int]) -> None:
         """Start a new episode everywhere, environment e from ``seeds[e]``, abandoning open ones."""
 
     def step_into(self, actions: Mapping[str, np.ndarray], arrivals: Mapping[str, Arrivals]) -> np.ndarray:
-        """One tick. ``actions[policy][lane]`` is in the environment's scale and read only for lanes that were ready.
+        """One tick. ``actions[policy][lane]``, in the environment's scale, counts for lanes that were ready.
 
         Returns bool [num_envs]: whose episode ended with this tick. Raises EnvironmentFault.
         """
@@ -73,6 +83,9 @@ class EnvironmentAdapter(Protocol):
         """State of all environments (JSON and arrays, no pickles), or None where they cannot be saved."""
 
     def restore(self, snapshot: dict[str, Any], arrivals: Mapping[str, Arrivals]) -> None:
-        """Put a snapshot back and write the observations to act on."""
+        """Put a snapshot back, at the moment it was taken.
+
+        ``arrivals`` hold the observations to act on as the worker has saved them; an adapter may leave them.
+        """
 
     def close(self) -> None: ...

@@ -1,7 +1,7 @@
-"""The state of one environment with its wrappers, for those that offer ``get_state()`` and ``set_state(state)``.
+"""The state of one environment with its wrappers, where it offers ``get_state()`` and ``set_state(state)``.
 
-The state is what the environment says (JSON and arrays), plus its own random generator and the step count of a time
-limit, which belong to Gymnasium rather than to the environment.
+The state is what the environment says (JSON and arrays), plus its own random generator and the step count
+of a time limit, which belong to Gymnasium rather than to the environment.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from typing import Any
 import gymnasium
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit, TransformAction, TransformReward
 
-STATELESS = (OrderEnforcing, PassiveEnvChecker, TransformAction, TransformReward, gymnasium.ObservationWrapper)
+STATELESS = (
+    OrderEnforcing,
+    PassiveEnvChecker,
+    TransformAction,
+    TransformReward,
+    gymnasium.ObservationWrapper,
+)
 
 
 def get_environment_state(env: Any) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""How a fault of an environment is worded: which environment, which step of its episode, which field, what was wrong."""
+"""How a fault is worded: which environment, which step of its episode, which field, what was wrong."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ SCALARS = frozenset({float, int, bool, np.float64, np.float32, np.float16, np.in
 FLAGS = frozenset({bool, np.bool_})
 
 
+class BadEnvironment(ValueError):
+    """The environment cannot be made as the job describes it; the message names the field."""
+
+
 class FieldFault(ValueError):
-    """One field of what an environment returned is wrong; an adapter adds which environment and which step."""
+    """One field of what an environment returned is wrong; an adapter adds environment and step."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -22,7 +26,7 @@ class FieldFault(ValueError):
 
 
 def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldFault) -> EnvironmentFault:
-    """The fault that names all of it. Raise it ``from error``; a fault that already is one comes back unchanged.
+    """The fault that names all of it, to be raised ``from error``; one that is a fault already stays so.
 
     ``step`` counts env steps of the running episode, or says ``reset``.
     """
@@ -36,12 +40,11 @@ def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldF
 
 
 def check_reward(reward: Any) -> float:
-    """A reward as one number. Raises FieldFault where it is none; whether it is finite is checked per fragment."""
-    if reward.__class__ in SCALARS or (isinstance(reward, np.ndarray | np.generic) and reward.shape == ()):
-        try:
-            return float(reward)
-        except (TypeError, ValueError):
-            pass
+    """A reward as one number, finite or not. Raises FieldFault where it is none."""
+    if reward.__class__ in SCALARS:
+        return float(reward)
+    if isinstance(reward, np.ndarray | np.generic) and reward.shape == () and reward.dtype.kind in "biuf":
+        return float(reward.astype(np.float64))
     shape = f" of shape {reward.shape}" if isinstance(reward, np.ndarray) else ""
     raise FieldFault("reward", f"is {type(reward).__name__}{shape} ({reward!r:.60}); expected one number")
 

@@ -1,4 +1,6 @@
-"""Gymnasium environments in this process, stepped in a loop and reset in the tick in which their episode ends."""
+"""Gymnasium environments in this process, stepped in a loop and reset in the tick in which their episode
+ends.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from rl_platform.data.trajectory import TERMINATED, TRUNCATED
 from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.envs.adapter import Arrivals, Lanes
 from rl_platform.envs.environment_state import get_environment_state, set_environment_state
-from rl_platform.envs.faults import SCALARS, check_flag, check_reward, fault_at
+from rl_platform.envs.faults import SCALARS, BadEnvironment, check_flag, check_reward, fault_at
 from rl_platform.envs.observation_writer import mask_writer, observation_writer
-from rl_platform.envs.spaces import MASK_KEY, action_list, policy_spaces
+from rl_platform.envs.spaces import MASK_KEY, UnsupportedSpace, action_list, policy_spaces
 
 Env = gymnasium.Env[Any, Any]
 
@@ -22,8 +24,8 @@ Env = gymnasium.Env[Any, Any]
 class GymnasiumAdapter:
     """``num_envs`` environments of one policy, one lane each. See `EnvironmentAdapter`.
 
-    ``make`` gives a new environment at each call. One environment is reset once to see whether its ``info`` carries
-    an action mask.
+    ``make`` gives a new environment at each call. One environment is reset once to see whether its ``info``
+    carries an action mask.
     """
 
     lockstep = True
@@ -47,7 +49,7 @@ class GymnasiumAdapter:
             masked = isinstance(info, Mapping) and MASK_KEY in info
             self._spaces = policy_spaces(first.observation_space, first.action_space, max_set_size, masked)
             self._envs.extend(make() for _ in range(num_envs - 1))
-        except ValueError:
+        except (UnsupportedSpace, BadEnvironment):
             self.close()
             raise
         except Exception as error:
@@ -97,7 +99,8 @@ class GymnasiumAdapter:
                     self._write_mask(info, rows, i)
         except Exception as error:
             raise fault_at(self.name, i, self._tick - self._started[i], error) from error
-        return arrival.ended != 0
+        over: np.ndarray = arrival.ended != 0
+        return over
 
     def _restart(self, i: int, obs: Any, info: Any, arrival: Arrivals) -> tuple[Any, Any]:
         """Keep the last observation of an episode and begin the next one."""

@@ -14,7 +14,7 @@ from gymnasium.error import Error, UnregisteredEnv
 from gymnasium.wrappers import TimeLimit
 
 from rl_platform.envs.adapter import EnvironmentAdapter
-from rl_platform.envs.faults import fault_at
+from rl_platform.envs.faults import BadEnvironment, fault_at
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
 
 ONE_POLICY = (("default", ("*",)),)
@@ -57,33 +57,35 @@ class EnvironmentSpec(Protocol):
     def max_set_size(self) -> int: ...
 
 
-class BadEnvironment(ValueError):
-    """The environment cannot be made as the job describes it; the message names the field."""
-
-
 def make_adapter(
     spec: EnvironmentSpec, num_envs: int, policies: Sequence[tuple[str, Sequence[str]]] = ONE_POLICY
 ) -> EnvironmentAdapter:
     """``num_envs`` environments; ``policies`` are names with the glob patterns of their agents' names.
 
-    Raises BadEnvironment or UnsupportedSpace for what the job must say differently, and EnvironmentFault for what goes
-    wrong in the environment's own code.
+    Raises BadEnvironment or UnsupportedSpace for what the job must say differently, and EnvironmentFault
+    for what goes wrong in the environment's own code.
     """
     name = spec.id or spec.entrypoint or spec.kind
     if spec.kind == "external":
-        raise BadEnvironment("environment.kind external is not supported yet; expected gymnasium, pettingzooParallel "
-                             "or pettingzooAec")
+        raise BadEnvironment(
+            "environment.kind external is not supported yet; expected gymnasium, pettingzooParallel "
+            "or pettingzooAec"
+        )
     if spec.kind == "gymnasium":
-        policy = next((policy for policy, patterns in policies if any(fnmatchcase("", p) for p in patterns)), None)
+        policy = next(
+            (policy for policy, patterns in policies if any(fnmatchcase("", p) for p in patterns)), None
+        )
         if policy is None or len(policies) > 1:
             raise BadEnvironment(
-                f"policies {[policy for policy, _ in policies]}: {name} has a single agent without a name; expected one "
-                "policy for the agents '*'"
+                f"policies {[policy for policy, _ in policies]}: {name} has a single agent without a name; "
+                "expected one policy for the agents '*'"
             )
         if spec.vectorized:
             from rl_platform.envs.vector_adapter import VectorAdapter
 
-            return VectorAdapter(_vector(spec, name, num_envs), name=name, policy=policy, max_set_size=spec.max_set_size)
+            return VectorAdapter(
+                _vector(spec, name, num_envs), name=name, policy=policy, max_set_size=spec.max_set_size
+            )
         make = _maker(spec, name)
         return GymnasiumAdapter(make, num_envs, name=name, policy=policy, max_set_size=spec.max_set_size)
     return _pettingzoo(spec, name, num_envs, policies)
@@ -97,12 +99,14 @@ def load_callable(entrypoint: str, field: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         raise BadEnvironment(
-            f"{field} {entrypoint!r}: there is no module {missing!r}; install it, or add its folder to PYTHONPATH"
+            f"{field} {entrypoint!r}: there is no module {missing!r}; install it, or add its folder "
+            "to PYTHONPATH"
         ) from error
     found = getattr(module, attribute, None)
     if not callable(found):
         raise BadEnvironment(
-            f"{field} {entrypoint!r}: {module_name} has no callable {attribute!r}{_near(attribute, dir(module))}"
+            f"{field} {entrypoint!r}: {module_name} has no callable {attribute!r}"
+            f"{_near(attribute, dir(module))}"
         )
     return found  # type: ignore[no-any-return]  # checked right above
 
@@ -111,16 +115,22 @@ def _maker(spec: EnvironmentSpec, name: str) -> Callable[[], Any]:
     wrap = _wrapping(spec)
     if spec.id is not None:
         registered = _registered(spec.id)
-        limit = {} if spec.max_episode_steps is None else {"max_episode_steps": spec.max_episode_steps}
+        limit = _limit(spec)
         return lambda: wrap(gymnasium.make(registered, disable_env_checker=True, **limit, **spec.kwargs))
     make = load_callable(spec.entrypoint or "", "environment.entrypoint")
 
     def from_entrypoint() -> Any:
         env = make(**spec.kwargs)
         if not isinstance(env, gymnasium.Env):
-            kind = "a gymnasium.vector.VectorEnv" if isinstance(env, gymnasium.vector.VectorEnv) else repr(type(env))
+            kind = (
+                "a gymnasium.vector.VectorEnv"
+                if isinstance(env, gymnasium.vector.VectorEnv)
+                else repr(type(env))
+            )
             hint = "set environment.vectorized" if "Vector" in kind else "check environment.kind"
-            raise BadEnvironment(f"environment.entrypoint {name!r} made {kind}; expected a gymnasium.Env ({hint})")
+            raise BadEnvironment(
+                f"environment.entrypoint {name!r} made {kind}; expected a gymnasium.Env ({hint})"
+            )
         return wrap(env if spec.max_episode_steps is None else TimeLimit(env, spec.max_episode_steps))
 
     return from_entrypoint
@@ -162,14 +172,14 @@ def _vector(spec: EnvironmentSpec, name: str, num_envs: int) -> Any:
         if spec.id is not None:
             registered = _registered(spec.id)
             mode = "vector_entry_point" if registered.vector_entry_point else "sync"
-            limit = {} if spec.max_episode_steps is None else {"max_episode_steps": spec.max_episode_steps}
+            limit = _limit(spec)
             env = gymnasium.make_vec(registered, num_envs, vectorization_mode=mode, **limit, **spec.kwargs)
         else:
             make = load_callable(spec.entrypoint or "", "environment.entrypoint")
             if spec.max_episode_steps is not None:
                 raise BadEnvironment(
-                    "environment.maxEpisodeSteps cannot limit a vector environment from outside; give it the limit in "
-                    "environment.kwargs"
+                    "environment.maxEpisodeSteps cannot limit a vector environment from outside; give it the "
+                    "limit in environment.kwargs"
                 )
             env = make(num_envs=num_envs, **spec.kwargs)
     except BadEnvironment:
@@ -178,11 +188,13 @@ def _vector(spec: EnvironmentSpec, name: str, num_envs: int) -> Any:
         raise fault_at(name, 0, "start", error) from error
     if not isinstance(env, gymnasium.vector.VectorEnv):
         raise BadEnvironment(
-            f"environment {name!r} made {type(env)!r}; expected a gymnasium.vector.VectorEnv, as environment.vectorized "
-            "is set"
+            f"environment {name!r} made {type(env)!r}; expected a gymnasium.vector.VectorEnv, as "
+            "environment.vectorized is set"
         )
     if env.num_envs != num_envs:
-        raise BadEnvironment(f"environment {name!r} made {env.num_envs} environments; expected num_envs={num_envs}")
+        raise BadEnvironment(
+            f"environment {name!r} made {env.num_envs} environments; expected num_envs={num_envs}"
+        )
     return wrap(env)
 
 
@@ -208,6 +220,10 @@ def _pettingzoo(
         from rl_platform.envs.pettingzoo_aec_adapter import AecAdapter as Adapter  # type: ignore[assignment]
     limit, size = spec.max_episode_steps, spec.max_set_size
     return Adapter(make, num_envs, policies, name=name, max_episode_steps=limit, max_set_size=size)
+
+
+def _limit(spec: EnvironmentSpec) -> dict[str, Any]:
+    return {} if spec.max_episode_steps is None else {"max_episode_steps": spec.max_episode_steps}
 
 
 def _near(word: str, known: Any) -> str:

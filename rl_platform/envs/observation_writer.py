@@ -1,6 +1,7 @@
 """Writes one observation, as an environment gives it, into the rows of its leaves.
 
-Every observation is checked for shape and dtype on the way, so that a wrong shape never broadcasts into a row.
+Every observation is checked for shape and dtype on the way, so that a wrong shape never broadcasts into a
+row.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def _dict_writer(space: gym_spaces.Dict, max_set_size: int | None, path: str) ->
     return write
 
 
-def _tuple_writer(space: gym_spaces.Tuple, max_set_size: int | None, path: str) -> Writer:
+def _tuple_writer(space: gym_spaces.Tuple[Any], max_set_size: int | None, path: str) -> Writer:
     writers = [observation_writer(child, max_set_size, f"{path}/{i}") for i, child in enumerate(space.spaces)]
 
     def write(obs: Any, rows: Mapping[str, np.ndarray], lane: int) -> None:
@@ -147,6 +148,8 @@ def _set_writer(space: gym_spaces.Sequence, largest: int, path: str) -> Writer:
     shape = tuple(space.feature_space.shape or ())
 
     def write(obs: Any, rows: Mapping[str, np.ndarray], lane: int) -> None:
+        if not isinstance(obs, tuple | list | np.ndarray) or np.shape(obs) == ():
+            raise FieldFault(path, f"is {type(obs).__name__}; expected a sequence of arrays of shape {shape}")
         size = len(obs)
         if size > largest:
             raise FieldFault(

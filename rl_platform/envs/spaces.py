@@ -79,7 +79,9 @@ def action_space(space: gym_spaces.Space[Any], path: str = ACTION) -> ActionSpac
 
 
 def action_list(space: gym_spaces.Space[Any]) -> Callable[[np.ndarray], Sequence[Any]]:
-    """A function from actions in the environment's scale [L, ...] to what each environment's ``step`` takes."""
+    """A function from actions in the environment's scale [L, ...] to what each environment's ``step``
+    takes.
+    """
     if isinstance(space, gym_spaces.Discrete):
         return np.ndarray.tolist
     dtype = space.dtype
@@ -91,7 +93,9 @@ def action_list(space: gym_spaces.Space[Any]) -> Callable[[np.ndarray], Sequence
 
 
 def channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether a 3-D image of this shape has its channels in front: the smaller outer axis is that of channels."""
+    """Whether a 3-D image of this shape has its channels in front: the smaller outer axis is that of
+    channels.
+    """
     return shape[0] < shape[2]
 
 
@@ -129,8 +133,8 @@ def _set_leaves(space: gym_spaces.Sequence, max_set_size: int | None, path: str)
         )
     if max_set_size is None:
         raise UnsupportedSpace(
-            f"{path}: a Sequence has no largest size of its own; set environment.maxSetSize to the most elements "
-            "that an observation can have"
+            f"{path}: a Sequence has no largest size of its own; set environment.maxSetSize to the most "
+            "elements that an observation can have"
         )
     size = int(np.prod(feature.shape, dtype=np.int64))
     low, high = float(feature.low.min()), float(feature.high.max())

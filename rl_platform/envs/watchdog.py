@@ -1,8 +1,8 @@
 """Ends environments that hang: neither a step nor a reset may take longer than it is given.
 
-In the main thread a repeating timer signal looks whether the count of beats has moved, and raises inside the
-environment's own code. Where a signal cannot help (another thread, or code that never returns to Python), a daemon
-thread looks at the same count and calls ``on_hang``.
+In the main thread a repeating timer signal looks whether the count of beats has moved, and raises inside
+the environment's own code. Where a signal cannot help (another thread, or code that never returns to
+Python), a daemon thread looks at the same count and calls ``on_hang``.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from typing import Any
 
 
 class EnvironmentHang(TimeoutError):
-    """Raised inside an environment that did not come back in time; adapters name the environment and the step."""
+    """Raised inside an environment that did not come back in time; adapters name the environment and the
+    step.
+    """
 
 
 class Watchdog:
-    """Watches what runs inside ``with watchdog:``, which must add 1 to ``beat`` before and after each tick.
+    """Watches what runs inside ``with watchdog:``, which must add 1 to ``beat`` before and after each
+    tick.
 
-    An odd count means that environments are running; ``progress`` (where the adapter can tell) is the number of the
-    one that is at it, so that each has its own ``timeout_seconds``. Too long a step is found within another half of
-    that. ``on_hang`` gets one message, at twice the time, if the signal could not end it; it runs in a thread of its
-    own and should end the process.
+    An odd count means that environments are running; ``progress`` (where the adapter can tell) is the
+    number of the one that is at it, so that each has its own ``timeout_seconds``. Too long a step is found
+    within another half of that. ``on_hang`` gets one message, at twice the time, if the signal could not
+    end it; it runs in a thread of its own and should end the process.
     """
 
     def __init__(

@@ -23,7 +23,9 @@ def split_arrays(value: Any, path: str) -> tuple[Any, Tree]:
     if value is None or isinstance(value, bool | int | float | str):
         return value, {}
     if not isinstance(value, dict | list | tuple):
-        raise TypeError(f"{path} is {type(value).__name__}; expected JSON values and arrays, so that it can be saved")
+        raise TypeError(
+            f"{path} is {type(value).__name__}; expected JSON values and arrays, so that it can be saved"
+        )
     arrays: Tree = {}
     parts = []
     items = list(value.items()) if isinstance(value, dict) else list(enumerate(value))

@@ -1,4 +1,5 @@
-"""The arrays of one fragment of one policy while they are filled, and the look-back rows that the next one gets.
+"""The arrays of one fragment of one policy while they are filled, and the look-back rows that the next one
+gets.
 
 Shape legend: K look-back rows, T new rows, L lanes, C stored states.
 """
@@ -20,7 +21,9 @@ VALUE = "value"
 
 @dataclass(slots=True)
 class Columns:
-    """See `Trajectory` for the meaning of each array; ``obs`` and ``extra`` have one row more than the others."""
+    """See `Trajectory` for the meaning of each array; ``obs`` and ``extra`` have one row more than the
+    others.
+    """
 
     obs: Tree
     action: np.ndarray
@@ -37,14 +40,20 @@ class Columns:
         spaces, count = actor.spaces, look_back + rows
         action = spaces.action
         return Columns(
-            {path: np.zeros((count + 1, lanes, *leaf.shape), leaf.dtype) for path, leaf in spaces.obs.items()},
+            {
+                path: np.zeros((count + 1, lanes, *leaf.shape), leaf.dtype)
+                for path, leaf in spaces.obs.items()
+            },
             np.zeros((count, lanes, *action.shape), action.dtype),
             np.zeros((count, lanes), np.float32),
             np.zeros((count, lanes), np.uint8),
             {name: np.zeros((count + 1, lanes), np.float32) for name in actor.extras},
             np.zeros((count, lanes), np.int32),
             np.zeros((count, lanes), np.int64),
-            {path: np.zeros((states, *leaf.shape), leaf.dtype) for path, leaf in actor.initial_state(lanes).items()}
+            {
+                path: np.zeros((states, *leaf.shape), leaf.dtype)
+                for path, leaf in actor.initial_state(lanes).items()
+            }
             if states
             else {},
         )
@@ -70,7 +79,9 @@ class Columns:
         for name, leaf in self.named():
             leaf[at, lane] = rows[name]
 
-    def trajectory(self, identity: Identity, back: np.ndarray, length: np.ndarray, final: Final) -> Trajectory:
+    def trajectory(
+        self, identity: Identity, back: np.ndarray, length: np.ndarray, final: Final
+    ) -> Trajectory:
         """All of it as a trajectory; the arrays belong to that from now on."""
         rows = len(self.reward) - identity.look_back
         return Trajectory(

@@ -1,8 +1,9 @@
 """The lanes of one policy, each with its own cursor: agents come, go, skip turns, die and come back.
 
-A lane's last row stays open while it may still be paid: until the agent sees its next observation, or, once it is
-dead, until its environment's episode ends or the lane begins another life. A row that is open when a fragment ends is
-held back and becomes row K of the next fragment, so every step is delivered exactly once, with all of its reward.
+A lane's last row stays open while it may still be paid: until the agent sees its next observation, or, once
+it is dead, until its environment's episode ends or the lane begins another life. A row that is open when a
+fragment ends is held back and becomes row K of the next fragment, so every step is delivered exactly once,
+with all of its reward.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ TREES = ("state", "before", "held", "past")
 class LaneBook:
     """Rows and cursors of one policy, between and during fragments.
 
-    Shape legend: K look-back rows, T ticks, L lanes, B lanes that act. T ticks fill T rows, and one more if rows are
-    held from the fragment before.
+    Shape legend: K look-back rows, T ticks, L lanes, B lanes that act. T ticks fill T rows, and one more if
+    rows are held from the fragment before.
     """
 
     def __init__(self, actor: Actor, lanes: Lanes, identity: Identity) -> None:
@@ -79,7 +80,9 @@ class LaneBook:
         self._place_observations()
 
     def act(self, env_tick: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
-        """Act in all ready lanes: each of them gets a new open row. Returns actions [L, ...] for the environment."""
+        """Act in all ready lanes: each of them gets a new open row. Returns actions [L, ...] for the
+        environment.
+        """
         lane = np.flatnonzero(self.arrivals.ready)
         if not len(lane):
             return self.actions
@@ -89,7 +92,9 @@ class LaneBook:
         if state:
             self._store_state(lane, state)
         obs: Tree = {path: leaf[row, lane] for path, leaf in columns.obs.items()}
-        decision = self.actor.act(obs, state, first if state else None, None if noise is None else noise[lane])
+        decision = self.actor.act(
+            obs, state, first if state else None, None if noise is None else noise[lane]
+        )
         columns.action[row, lane] = decision.action
         for name, leaf in columns.extra.items():
             leaf[row, lane] = decision.extra[name]
@@ -116,8 +121,9 @@ class LaneBook:
     def receive(self, over: np.ndarray, lives: list[dict[str, list[float]]]) -> None:
         """Book a tick: pay last rows, close what has ended, show what comes next.
 
-        ``over`` [num_envs] says whose episode has ended. The returns of lives that are over are added to ``lives``
-        of their environment. What is paid to a lane that has not acted in this episode belongs to no step.
+        ``over`` [num_envs] says whose episode has ended. The returns of lives that are over are added to
+        ``lives`` of their environment. What is paid to a lane that has not acted in this episode belongs to
+        no step.
         """
         arrivals = self.arrivals
         lane = np.flatnonzero(self.open & (arrivals.reward != 0))
@@ -158,7 +164,8 @@ class LaneBook:
 
     def _last(self, lane: np.ndarray) -> np.ndarray:
         """The last row of each lane."""
-        return self.identity.look_back + self.cursor[lane] - 1
+        row: np.ndarray = self.cursor[lane] + (self.identity.look_back - 1)
+        return row
 
     def _place_observations(self) -> None:
         lane = np.flatnonzero(self.arrivals.ready)
@@ -198,7 +205,9 @@ class LaneBook:
                 self.ends.append(End(at, each, seen, state))
 
     def _value_last(self) -> None:
-        """Value the observations that wait for an action; that of a held row was valued when it was acted on."""
+        """Value the observations that wait for an action; that of a held row was valued when it was acted
+        on.
+        """
         lane = np.flatnonzero(self.arrivals.ready)
         if not len(lane):
             return
@@ -216,7 +225,9 @@ class LaneBook:
         groups = {name: getattr(self, name) for name in TREES} | {"next": arrivals.obs}
         for i, end in enumerate(self.ends):
             groups |= {f"end{i}/obs": end.obs, f"end{i}/state": end.state}
-        arrays |= {f"{name}:{path}": leaf.copy() for name, tree in groups.items() for path, leaf in tree.items()}
+        arrays |= {
+            f"{name}:{path}": leaf.copy() for name, tree in groups.items() for path, leaf in tree.items()
+        }
         return {"ends": [[end.row, end.lane] for end in self.ends]}, arrays
 
     def restore(self, document: dict[str, Any], arrays: Tree) -> None:
@@ -224,7 +235,11 @@ class LaneBook:
 
         def tree(name: str) -> Tree:
             prefix = f"{name}:"
-            return {path.removeprefix(prefix): leaf.copy() for path, leaf in arrays.items() if path.startswith(prefix)}
+            return {
+                path.removeprefix(prefix): leaf.copy()
+                for path, leaf in arrays.items()
+                if path.startswith(prefix)
+            }
 
         for name in LANE_ARRAYS:
             setattr(self, name, arrays[name].copy())
@@ -234,5 +249,6 @@ class LaneBook:
         for path, leaf in tree("next").items():
             self.arrivals.obs[path][:] = leaf
         self.ends = [
-            End(row, lane, tree(f"end{i}/obs"), tree(f"end{i}/state")) for i, (row, lane) in enumerate(document["ends"])
+            End(row, lane, tree(f"end{i}/obs"), tree(f"end{i}/state"))
+            for i, (row, lane) in enumerate(document["ends"])
         ]

@@ -30,7 +30,9 @@ class PublishedPolicy(Protocol):
 
 
 class LocalWorkers:
-    """One rollout worker; takes the arguments of `RolloutWorker`. ``first_step_at`` is a `time.perf_counter`."""
+    """One rollout worker; takes the arguments of `RolloutWorker`. ``first_step_at`` is a
+    `time.perf_counter`.
+    """
 
     count = 1
 

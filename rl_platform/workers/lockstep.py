@@ -24,7 +24,9 @@ from rl_platform.workers.observation_checks import ObservationChecks
 class LockstepSampler:
     """The lanes of a single-agent adapter with ``lockstep``, between and during fragments."""
 
-    def __init__(self, adapter: EnvironmentAdapter, actor: Actor, identity: Identity, watchdog: Watchdog) -> None:
+    def __init__(
+        self, adapter: EnvironmentAdapter, actor: Actor, identity: Identity, watchdog: Watchdog
+    ) -> None:
         self.adapter, self.actor, self.identity, self.watchdog = adapter, actor, identity, watchdog
         self.lanes = len(identity.env)
         self.checks = ObservationChecks(adapter.name, adapter.lanes[identity.policy])
@@ -52,7 +54,9 @@ class LockstepSampler:
     def sample(
         self, ticks: int, noise: Mapping[str, np.ndarray | None]
     ) -> tuple[dict[str, Trajectory], int, list[Episode]]:
-        """``ticks`` rows of every lane, the env steps they took and the episodes that ended; noise [T, L, width]."""
+        """``ticks`` rows of every lane, the env steps they took and the episodes that ended; noise [T, L,
+        width].
+        """
         k = self.identity.look_back
         columns = Columns.empty(self.actor, k, ticks, self.lanes, self.identity.states(ticks))
         if k and self.past:
@@ -115,7 +119,11 @@ class LockstepSampler:
     def _arrivals(self, obs: Tree) -> Arrivals:
         size = self.lanes
         return Arrivals(
-            obs, np.zeros(size, np.float32), np.zeros(size, np.uint8), np.zeros(size, bool), np.zeros(size, bool)
+            obs,
+            np.zeros(size, np.float32),
+            np.zeros(size, np.uint8),
+            np.zeros(size, bool),
+            np.zeros(size, bool),
         )
 
     def _number_rows(self, columns: Columns, ticks: int) -> None:
@@ -163,7 +171,8 @@ class LockstepSampler:
         return [
             Episode(paid, steps, {policy: [paid]})
             for _, paid, steps in sorted(
-                zip(row.tolist(), (total - before).tolist(), length.tolist(), strict=True), key=lambda end: end[0]
+                zip(row.tolist(), (total - before).tolist(), length.tolist(), strict=True),
+                key=lambda end: end[0],
             )
         ]
 
@@ -180,7 +189,9 @@ class LockstepSampler:
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
         """What `restore` needs, without the environments."""
-        arrays: Tree = {name: getattr(self, name).copy() for name in ("first", "tick", "life", "paid", "back")}
+        arrays: Tree = {
+            name: getattr(self, name).copy() for name in ("first", "tick", "life", "paid", "back")
+        }
         for group, tree in (("next", self.obs), ("past", self.past), ("state", self.state)):
             arrays |= {f"{group}:{path}": leaf.copy() for path, leaf in tree.items()}
         return {}, arrays
@@ -191,7 +202,11 @@ class LockstepSampler:
         for name in ("first", "tick", "life", "paid", "back"):
             setattr(self, name, arrays[name].copy())
         self.obs, self.past, self.state = (
-            {path.removeprefix(f"{group}:"): leaf.copy() for path, leaf in arrays.items() if path.startswith(f"{group}:")}
+            {
+                path.removeprefix(f"{group}:"): leaf.copy()
+                for path, leaf in arrays.items()
+                if path.startswith(f"{group}:")
+            }
             for group in ("next", "past", "state")
         )
         return {self.identity.policy: self._arrivals(self.obs)}

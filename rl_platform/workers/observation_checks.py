@@ -29,7 +29,9 @@ class ObservationChecks:
         self._warned: set[str] = set()
 
     def __call__(self, trajectory: Trajectory) -> None:
-        """Raises EnvironmentFault naming environment, step and field of the first value that is not finite."""
+        """Raises EnvironmentFault naming environment, step and field of the first value that is not
+        finite.
+        """
         self.finite(trajectory.obs, trajectory.reward, trajectory.tick)
         final = trajectory.final
         if len(final.row):
@@ -76,8 +78,9 @@ class ObservationChecks:
             if (low < leaf.low - slack or high > leaf.high + slack) and path not in self._warned:
                 self._warned.add(path)
                 warnings.warn(
-                    f"environment {self.name!r} number {self.lanes.env[lane]}, step {trajectory.tick[row, lane]}, "
-                    f"field {path}: has values from {low:g} to {high:g}; its space says {leaf.low:g} to {leaf.high:g}",
+                    f"environment {self.name!r} number {self.lanes.env[lane]}, "
+                    f"step {trajectory.tick[row, lane]}, field {path}: has values from {low:g} to {high:g}; "
+                    f"its space says {leaf.low:g} to {leaf.high:g}",
                     stacklevel=2,
                 )
 

@@ -31,10 +31,10 @@ UNWATCHED = 3600.0
 class RolloutWorker:
     """Samples fragments of all policies of an adapter.
 
-    ``look_back``: rows of the past that each trajectory carries; ``state_every``: rows between stored policy states
-    (None: only the first). ``collect_moments``: count moments of box observations and of returns discounted by
-    ``return_gamma``. Everything it draws depends on ``seed``, ``source`` (which worker) and the sequence number alone.
-    Raises EnvironmentFault for what goes wrong in an environment.
+    ``look_back``: rows of the past that each trajectory carries; ``state_every``: rows between stored
+    policy states (None: only the first). ``collect_moments``: count moments of box observations and of
+    returns discounted by ``return_gamma``. Everything it draws depends on ``seed``, ``source`` (which
+    worker) and the sequence number alone. Raises EnvironmentFault for what goes wrong in an environment.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class RolloutWorker:
         return_gamma: float = 0.99,
     ) -> None:
         if adapter.num_envs > ENVS_PER_SOURCE:
-            raise ValueError(f"{adapter.num_envs} environments in one worker; expected at most {ENVS_PER_SOURCE}")
+            raise ValueError(
+                f"{adapter.num_envs} environments in one worker; expected at most {ENVS_PER_SOURCE}"
+            )
         self.adapter, self.actors, self.seed, self.source = adapter, dict(policies), seed, source
         self.sequence = 0
         self.discarded = 0
@@ -75,7 +77,9 @@ class RolloutWorker:
             else {}
         )
         self._keys = {
-            policy: np.random.SeedSequence([seed, zlib.crc32(policy.encode()), source]).generate_state(2, np.uint64)
+            policy: np.random.SeedSequence([seed, zlib.crc32(policy.encode()), source]).generate_state(
+                2, np.uint64
+            )
             for policy in adapter.lanes
         }
 
@@ -131,8 +135,8 @@ class RolloutWorker:
     def restore(self, document: Mapping[str, Any], arrays: Tree) -> None:
         """Go on from a snapshot of a worker that was made alike.
 
-        Bit-exact where the environments could tell their state, or the snapshot was taken right after a `reset`.
-        Otherwise all environments start new episodes, and the open ones count as discarded.
+        Bit-exact where the environments could tell their state, or the snapshot was taken right after a
+        `reset`. Otherwise all environments start new episodes, and the open ones count as discarded.
         """
         lanes = {
             name.removeprefix("lanes/"): leaf for name, leaf in arrays.items() if name.startswith("lanes/")
@@ -165,7 +169,7 @@ class RolloutWorker:
         if missing:
             raise ValueError(f"no actor for policies {sorted(missing)}; got actors for {sorted(self.actors)}")
         if self.adapter.lockstep:
-            (policy, identity), = self.identities.items()
+            ((policy, identity),) = self.identities.items()
             return LockstepSampler(self.adapter, self.actors[policy], identity, self.watchdog)
         return ScatteredSampler(self.adapter, self.actors, self.identities, self.watchdog)
 

@@ -1,4 +1,6 @@
-"""Sampling where lanes act at their own pace: many agents, several policies, environments that reset a tick late."""
+"""Sampling where lanes act at their own pace: many agents, several policies, environments that reset a
+tick late.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,17 @@ class ScatteredSampler:
     ) -> None:
         self.adapter, self.watchdog = adapter, watchdog
         self.books = {
-            policy: LaneBook(actors[policy], lanes, identities[policy]) for policy, lanes in adapter.lanes.items()
+            policy: LaneBook(actors[policy], lanes, identities[policy])
+            for policy, lanes in adapter.lanes.items()
         }
-        self.checks = {policy: ObservationChecks(adapter.name, lanes) for policy, lanes in adapter.lanes.items()}
+        self.checks = {
+            policy: ObservationChecks(adapter.name, lanes) for policy, lanes in adapter.lanes.items()
+        }
         self.tick = np.zeros(adapter.num_envs, np.int32)
         self.paid = np.zeros(adapter.num_envs, np.float64)
         self.resetting = np.zeros(adapter.num_envs, bool)
         self.lives: list[dict[str, list[float]]] = [{} for _ in range(adapter.num_envs)]
-        # With one lane per environment, a tick without an observation after an end was a reset and no env step.
+        # With one lane per environment, a tick without an observation after an end was a reset, no env step.
         self.single = sum(len(lanes) for lanes in adapter.lanes.values()) == adapter.num_envs
 
     @property
@@ -117,6 +122,8 @@ class ScatteredSampler:
         self.lives = [{policy: list(paid) for policy, paid in lives.items()} for lives in document["lives"]]
         for policy, book in self.books.items():
             prefix = f"{policy}|"
-            mine = {name.removeprefix(prefix): leaf for name, leaf in arrays.items() if name.startswith(prefix)}
+            mine = {
+                name.removeprefix(prefix): leaf for name, leaf in arrays.items() if name.startswith(prefix)
+            }
             book.restore(document["policies"][policy], mine)
         return self.arrivals
