@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ class Report:
 
     Keys are ``rollout/episode_return_mean``, ``rollout/episode_length_mean``, ``rollout/episodes``,
     ``time/env_steps_per_second``, ``train/<policy>/policy_loss``, … The time that a run is suspended does not
-    count in ``wall_seconds``.
+    count in ``wall_seconds``; ``time`` is when it was made, in seconds since 1970, to the millisecond.
     """
 
     env_steps: int
@@ -24,6 +25,7 @@ class Report:
     iteration: int = 0
     wall_seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
+    time: float = field(default_factory=lambda: round(clock.time(), 3), compare=False)
 
     def to_line(self) -> str:
         """One line of strict JSON, without the newline; values that are not finite become strings."""
@@ -33,6 +35,7 @@ class Report:
             "updates": int(self.updates),
             "iteration": int(self.iteration),
             "wallSeconds": round(float(self.wall_seconds), 3),
+            "time": round(float(self.time), 3),
             "metrics": {key: float(value) for key, value in self.metrics.items()},
         }
         try:
@@ -52,6 +55,7 @@ class Report:
                 iteration=int(document["iteration"]),
                 wall_seconds=float(document["wallSeconds"]),
                 metrics={key: float(value) for key, value in document["metrics"].items()},
+                time=float(document["time"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             problem = f"{type(error).__name__}: {error}"

@@ -1,0 +1,105 @@
+"""What the MLflow run of a job is called and says of the job, kept in the run's folder for a later flush."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.mlflow_names import MAX_TAG_VALUE, flat_params
+
+FOLDER = "tracking"
+_SETTINGS = "settings.json"
+UID_TAG = "rlplatform.job.uid"
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowSettings:
+    """Everything the writer needs besides the reports. ``status``: how the run ended, empty while it runs."""
+
+    tracking_uri: str
+    artifact_location: str | None  # of a new experiment; None: the server's choice
+    experiment: str
+    run_name: str
+    job_uid: str
+    attempt: int
+    params: dict[str, str]
+    tags: dict[str, str]
+    status: str = ""
+
+    def save(self, run_dir: Path) -> None:
+        """Raises OSError."""
+        write_json(run_dir / FOLDER / _SETTINGS, asdict(self))
+
+    def ended(self, status: str) -> MlflowSettings:
+        """The same with a final status: FINISHED, FAILED or KILLED."""
+        return replace(self, status=status)
+
+
+def load_settings(run_dir: Path) -> MlflowSettings | None:
+    """What was saved in a run's folder; None where it has no readable settings."""
+    document = read_json(run_dir / FOLDER / _SETTINGS)
+    try:
+        return MlflowSettings(**document) if document else None
+    except TypeError:
+        return None
+
+
+def settings_of(
+    job: TrainingJob, run_dir: Path, attempt: int, versions: Mapping[str, str | None]
+) -> MlflowSettings:
+    """The settings of an attempt. The server is ``spec.tracking.mlflowUri``, else MLFLOW_TRACKING_URI, else
+    sqlite in the run's folder. A job without a uid of a cluster gets one that its folder keeps."""
+    run_dir = run_dir.resolve()
+    own = f"sqlite:///{run_dir / 'mlflow.db'}"
+    uri = job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI") or own
+    before = load_settings(run_dir)
+    uid = job.metadata.uid or (before.job_uid if before else str(uuid.uuid4()))
+    spec = job.model_dump(mode="json", by_alias=True, exclude_none=True)["spec"]
+    tags = {
+        UID_TAG: uid,
+        "rlplatform.job.name": job.metadata.name,
+        "rlplatform.attempt": str(attempt),
+        "rlplatform.seed": str(job.spec.seed),
+        "rlplatform.spec.digest": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
+        "mlflow.source.name": "rlp",
+        "mlflow.source.type": "JOB",
+    }
+    if versions.get("gitCommit"):
+        tags["mlflow.source.git.commit"] = str(versions["gitCommit"])
+    tags |= {
+        f"rlplatform.version.{name}": str(v) for name, v in versions.items() if v and name != "gitCommit"
+    }
+    return MlflowSettings(
+        tracking_uri=uri,
+        artifact_location=(run_dir / "mlartifacts").as_uri() if uri == own else None,
+        experiment=job.experiment,
+        run_name=job.metadata.name,
+        job_uid=uid,
+        attempt=attempt,
+        params=flat_params(spec),
+        tags={key: value[:MAX_TAG_VALUE] for key, value in tags.items()},
+    )
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """As a whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(document))
+    partial.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A document that `write_json` wrote; empty where there is none or it is damaged."""
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,234 @@
+"""MLflow seen from the training process: a child process does the talking, and nothing here waits for it.
+
+The spool is ``progress.jsonl`` itself: a crash of either process, a resume, an absent server lose nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import rl_platform
+from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.mlflow_settings import FOLDER, load_settings, settings_of
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+_MODULE = "rl_platform.tracking.mlflow_writer"
+_GRACE_SECONDS = 5.0
+_LONGEST_BACK_OFF_SECONDS = 60.0
+_QUICK_DEATHS = 3
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the writer has a back-off of its own
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+class TrackingError(Exception):
+    """What was asked of MLflow could not be done. The message says why."""
+
+
+class MlflowTracker:
+    """The MLflow run of one attempt.
+
+    `start` returns at once; from then on the child follows the progress file by itself. `warning` says what a
+    person should know. `call` and `finish` wait, within bounds, and are for the end of a run.
+    """
+
+    def __init__(
+        self, job: TrainingJob, run_dir: Path, attempt: int, versions: Mapping[str, str | None]
+    ) -> None:
+        self._run_dir = run_dir.resolve()
+        self._settings = settings_of(job, self._run_dir, attempt, versions)
+        self._changed = threading.Condition()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._finish: dict[str, Any] | None = None
+        self._finished: bool | None = None
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._calls = 0
+        self._problem: str | None = None
+
+    @property
+    def job_uid(self) -> str:
+        """The job's uid in the cluster, or one that its folder keeps."""
+        return self._settings.job_uid
+
+    @property
+    def tracking_uri(self) -> str:
+        return self._settings.tracking_uri
+
+    def start(self) -> None:
+        """Start the child, in a thread, because even that takes milliseconds. To be called once."""
+        self._thread = threading.Thread(target=self._supervise, name="mlflow-tracker", daemon=True)
+        self._thread.start()
+
+    def warning(self) -> str | None:
+        """Why MLflow is behind at present, or None."""
+        return self._problem
+
+    def call(
+        self, function: str, arguments: Mapping[str, Any], timeout_seconds: float, *, with_run: bool = False
+    ) -> Any:
+        """Have the child, where MLflow is, call ``module:function`` and return what it returns as plain JSON.
+
+        It gets ``tracking_uri`` and, ``with_run``, this run's ``run_id`` besides. Raises TrackingError where
+        it raises, where the child dies, and after ``timeout_seconds``.
+        """
+        with self._changed:
+            self._calls += 1
+            number, deadline = self._calls, time.monotonic() + timeout_seconds
+            message = {"id": number, "call": function, "arguments": dict(arguments), "with_run": with_run}
+            self._changed.wait_for(lambda: self._process is not None, timeout_seconds)
+            process = self._process
+            if process is None or not self._send(message):
+                raise TrackingError(self._problem or "the MLflow writer could not be started")
+            self._changed.wait_for(
+                lambda: number in self._answers or self._process is not process, deadline - time.monotonic()
+            )
+            answer = self._answers.pop(number, None)
+        if answer is None:
+            raise TrackingError(self._problem or f"MLflow gave no answer within {timeout_seconds:.0f} s")
+        if "error" in answer:
+            raise TrackingError(answer["error"])
+        return answer["value"]
+
+    def finish(self, status: Status, timeout_seconds: float) -> bool:
+        """Send the rest and the artifacts, end the run, stop the child. Whether all of that was done in time.
+
+        Otherwise `warning` says how it can be done later. True where nothing was ever started.
+        """
+        if self._thread is None:
+            return True
+        with self._changed:
+            try:
+                self._settings.ended(status).save(self._run_dir)
+            except OSError as error:
+                self._problem = f"the end of the run could not be noted for MLflow: {error}"
+            self._finish = {"finish": status, "seconds": timeout_seconds}
+            self._send(self._finish)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._finished is not None, timeout_seconds + _GRACE_SECONDS)
+            done = bool(self._finished)
+            if not done:
+                why = f" ({self._problem})" if self._problem else ""
+                self._problem = (
+                    f"MLflow at {self.tracking_uri} does not have the whole run{why}; send the rest later "
+                    f"with rlp flush {self._run_dir}"
+                )
+        if done:
+            self._thread.join(_GRACE_SECONDS)
+        return done
+
+    def _supervise(self) -> None:
+        """Run the child, and another one with back-off where it dies, until the run is finished."""
+        deaths = 0
+        while True:
+            began = time.monotonic()
+            problem = self._run_child()
+            with self._changed:
+                self._process = None
+                self._changed.notify_all()
+                if self._finished is not None:
+                    return
+                deaths = deaths + 1 if time.monotonic() - began < _LONGEST_BACK_OFF_SECONDS else 1
+                if deaths >= _QUICK_DEATHS:
+                    self._problem = f"the MLflow writer keeps dying ({problem}): see {self._log_file}"
+                    if self._finish is not None:
+                        self._finished = False
+                        self._changed.notify_all()
+                        return
+                back_off = min(_LONGEST_BACK_OFF_SECONDS, 2.0 ** (deaths - 1))
+                self._changed.wait_for(lambda: self._finish is not None, back_off)
+
+    def _run_child(self) -> str:
+        """One life of the child: start it, hear what it says, and return how it ended."""
+        try:
+            self._settings.save(self._run_dir)
+            process = start_writer(self._run_dir)
+        except OSError as error:
+            return str(error)
+        with self._changed:
+            self._process = process
+            if self._finish is not None:
+                self._send(self._finish)
+            self._changed.notify_all()
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._hear(json.loads(line))
+        return f"exit code {process.wait()}"
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        with self._changed:
+            if "id" in message:
+                self._answers[message["id"]] = message
+            elif "finished" in message:
+                self._finished = message["finished"]
+            else:
+                self._problem = message["warning"]
+            self._changed.notify_all()
+
+    def _send(self, message: Mapping[str, Any]) -> bool:
+        """Whether there is a child that can read it. With the lock held."""
+        if self._process is None or self._process.stdin is None:
+            return False
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            return False
+        return True
+
+    @property
+    def _log_file(self) -> Path:
+        return self._run_dir / FOLDER / "writer.log"
+
+
+def start_writer(run_dir: Path) -> subprocess.Popen[bytes]:
+    """The child process of a run's folder, in a session of its own: Ctrl-C in the terminal is not for it."""
+    package_root = str(Path(rl_platform.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    (run_dir / FOLDER).mkdir(parents=True, exist_ok=True)
+    with open(run_dir / FOLDER / "writer.log", "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", _MODULE, str(run_dir)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**_ENVIRONMENT, **os.environ, **threads, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+
+
+def flush(run_dir: Path | str, timeout_seconds: float) -> None:
+    """Send what MLflow does not have yet of a run that is over, and end its MLflow run.
+
+    Raises TrackingError: there is no such run, its server does not answer, or its writer is still at work.
+    """
+    run_dir = Path(run_dir).resolve()
+    settings = load_settings(run_dir)
+    if settings is None:
+        raise TrackingError(f"{run_dir} holds no run that was tracked: {FOLDER}/settings.json is not there")
+    process = start_writer(run_dir)
+    request = {"finish": settings.status or "KILLED", "seconds": timeout_seconds}
+    try:
+        said, _ = process.communicate(json.dumps(request).encode() + b"\n", timeout_seconds + _GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, _ = process.communicate()
+        said += b'{"warning":"its writer is still at work, or the server is slow"}\n'
+    messages = [json.loads(line) for line in said.splitlines()]
+    if {"finished": True} not in messages:
+        warnings = [message["warning"] for message in messages if message.get("warning")]
+        problem = warnings[-1] if warnings else f"see {run_dir / FOLDER / 'writer.log'}"
+        raise TrackingError(f"MLflow at {settings.tracking_uri} still lacks a part of {run_dir}: {problem}")
