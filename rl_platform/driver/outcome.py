@@ -77,7 +77,8 @@ class Outcome:
         counters, run = attempt.counters, attempt.assembly.run
         result.env_steps, result.agent_steps = counters.env_steps, dict(counters.agent_steps)
         result.updates, result.episodes = counters.updates, counters.episodes
-        result.dropped, result.wall_seconds = dict(counters.dropped), round(attempt.progress.wall_seconds, 3)
+        result.dropped, result.abandoned_agent_steps = dict(counters.dropped), counters.abandoned
+        result.wall_seconds = round(attempt.progress.wall_seconds, 3)
         result.startup_seconds = attempt.startup_seconds
         result.checkpoint = attempt.last.uri if attempt.last is not None else None
         returns = run.episodes.returns

@@ -36,8 +36,7 @@ class Rollouts:
         counters.env_steps += fragment.env_steps
         counters.add_agent_steps(fragment.agent_steps)
         counters.episodes += len(fragment.episodes)
-        if fragment.discarded:
-            counters.drop("open episode discarded", fragment.discarded)
+        counters.abandoned += fragment.discarded
         run.episodes.add(fragment.episodes)
         trajectories = tuple(fragment.trajectories.values())
         return Item(
