@@ -61,5 +61,5 @@ def _refuse_scalar(value: Any, path: str) -> None:
         raise ValueError(f"has a {type(value).__name__} at {path}; JSON has no such type")
 
 
-JsonMap = Annotated[dict[str, Any], AfterValidator(_bounded_json), Field(max_length=1000)]
+JsonMap = Annotated[dict[str, Any], Field(max_length=1000), AfterValidator(_bounded_json)]
 """Free JSON of bounded size; in a structural schema an object that preserves unknown fields."""

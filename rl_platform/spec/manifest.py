@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 2**20
+_FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
 
 
 def load_manifests(path: str | FilePath) -> list[TrainingJob]:
@@ -144,7 +145,8 @@ def _validate(
     try:
         return TrainingJob.model_validate(document.value, by_alias=True, by_name=False), []
     except ValidationError as error:
-        found = [problem(*explain(it, TrainingJob, document.value)) for it in error.errors(include_url=False)]
+        errors = [it for it in error.errors(include_url=False) if it["type"] != _FOLLOWS_FROM_ANOTHER]
+        found = [problem(*explain(it, TrainingJob, document.value)) for it in errors]
         return None, sorted(found, key=lambda it: it.line or 0)
 
 

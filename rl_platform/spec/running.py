@@ -99,7 +99,6 @@ def _every_seconds(checkpoint: dict[str, Any]) -> float | None:
 class CheckpointSpec(SpecModel):
     """Where, when and how many checkpoints."""
 
-    uri: Uri | None = Field(default=None, description="Any fsspec URI; absent: the run's folder.")
     exact: bool = Field(
         default=False,
         description="Resume bit for bit: environments that cannot save themselves are reseeded each time.",
@@ -108,6 +107,7 @@ class CheckpointSpec(SpecModel):
         default_factory=_every_seconds, description="Longest time between two; 60 unless exact."
     )
     every_updates: Steps | None = Field(default=None, description="Updates between two.")
+    uri: Uri | None = Field(default=None, description="Any fsspec URI; absent: the run's folder.")
     keep: int = Field(default=3, ge=1, le=1000, description="How many of the newest stay.")
     restore_from: Uri | None = Field(
         default=None, description="A checkpoint or models:/NAME@ALIAS to begin with."

@@ -184,7 +184,10 @@ class _NodeReader:
             message = f"{text[:40]} is not a finite number"
             return self._refuse(node, path, message, "JSON and Kubernetes know finite numbers only")
         if isinstance(value, str) and not is_unicode(value):
-            return self._refuse(node, path, "has half a character (a lone surrogate)", "text is Unicode")
+            # JSON writes characters beyond 16 bits as two escapes, a pair of surrogates.
+            value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            if "\ufffd" in value:
+                return self._refuse(node, path, "has half a character (a lone surrogate)", "text is Unicode")
         return value
 
     def _sequence(self, node: yaml.SequenceNode, document: Document, path: Path) -> list[Any]:
