@@ -104,9 +104,13 @@ class NumpyActor(Definition):
 
 
 class TorchActor(Definition):
-    """Runs any policy in torch, without gradients, on one thread unless told otherwise."""
+    """Runs any policy in torch, without gradients.
 
-    def __init__(self, policy: Policy, threads: int | None = 1) -> None:
+    ``threads`` sets torch's number of threads for the whole process, so it is for processes that only sample;
+    None leaves it to whoever shares the process, such as a learner.
+    """
+
+    def __init__(self, policy: Policy, threads: int | None = None) -> None:
         import torch
 
         from rl_platform.models.torch_ops import TORCH

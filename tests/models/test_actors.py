@@ -115,6 +115,21 @@ def test_an_actor_keeps_a_private_copy_of_its_weights(executor: str) -> None:
     assert actor.version == 5
 
 
+def test_the_number_of_threads_is_touched_only_when_asked_for() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    policy = actor_critic_policy(Spaces(dict(p.BOX), p.DISCRETE), p.Model())
+    try:
+        torch.set_num_threads(2)
+        make_actor(policy, "torch")
+        assert torch.get_num_threads() == 2
+        TorchActor(policy, threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_weights_of_another_size_are_refused() -> None:
     policy = actor_critic_policy(Spaces(dict(p.BOX), p.DISCRETE), p.Model())
     with pytest.raises(ValueError, match=rf"has {policy.layout.size} parameters, .* of shape \(3,\)"):

@@ -13,9 +13,10 @@ from rl_platform.data.spaces import ActionSpace, Leaf, Spaces
 from rl_platform.models.build import actor_critic_policy, initial_knobs, q_policy
 from rl_platform.models.encoders import MEDIUM, NATURE, SMALL, conv_stack
 from rl_platform.models.net import Layout, Param
-from rl_platform.models.networks import StackedNet, TowerNet, build_net
+from rl_platform.models.networks import StackedNet, build_net
 from rl_platform.models.numpy_ops import NUMPY
 from rl_platform.models.set_encoder import SetEncoder
+from rl_platform.models.towers import TowerNet
 from tests.models import policies as p
 
 PLAIN = p.Model()
