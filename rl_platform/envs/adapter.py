@@ -70,6 +70,10 @@ class EnvironmentAdapter(Protocol):
     def lockstep(self) -> bool:
         """Single-agent, every lane ready at every tick, reset in the tick of the end."""
 
+    @property
+    def late_reset(self) -> bool:
+        """An environment that has ended spends the next tick on its reset: that is no env step."""
+
     def reset_into(self, arrivals: Mapping[str, Arrivals], seeds: list[int]) -> None:
         """Start a new episode everywhere, environment e from ``seeds[e]``, abandoning open ones."""
 

@@ -29,6 +29,7 @@ class GymnasiumAdapter:
     """
 
     lockstep = True
+    late_reset = False
 
     def __init__(
         self,

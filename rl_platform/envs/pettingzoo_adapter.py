@@ -22,6 +22,7 @@ class ParallelAdapter:
     """Lanes (environment, possible agent) per policy over ``num_envs`` environments made by ``make``."""
 
     lockstep = False
+    late_reset = False
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class AecAdapter:
     """
 
     lockstep = False
+    late_reset = False
 
     def __init__(
         self,

@@ -41,7 +41,8 @@ class VectorAdapter:
         self.num_envs = int(env.num_envs)
         self.current = 0
         self._mode = _autoreset_mode(env, name)
-        self.lockstep = self._mode is not AutoresetMode.NEXT_STEP
+        self.late_reset = self._mode is AutoresetMode.NEXT_STEP
+        self.lockstep = not self.late_reset
         try:
             info = env.reset(seed=0)[1]
         except Exception as error:

@@ -44,8 +44,6 @@ class ScatteredSampler:
         self.paid = np.zeros(adapter.num_envs, np.float64)
         self.resetting = np.zeros(adapter.num_envs, bool)
         self.lives: list[dict[str, list[float]]] = [{} for _ in range(adapter.num_envs)]
-        # With one lane per environment, a tick without an observation after an end was a reset, no env step.
-        self.single = sum(len(lanes) for lanes in adapter.lanes.values()) == adapter.num_envs
 
     @property
     def arrivals(self) -> dict[str, Arrivals]:
@@ -99,10 +97,8 @@ class ScatteredSampler:
             episodes.append(Episode(float(self.paid[env]), int(self.tick[env]), self.lives[env]))
             self.lives[env] = {}
         self.tick[over], self.paid[over] = 0, 0.0
-        if self.single:
-            self.resetting |= over
-            for book in self.books.values():
-                self.resetting[book.env[book.arrivals.ready]] = False
+        if self.adapter.late_reset:
+            self.resetting = over.copy()
         return int(stepped.sum())
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
