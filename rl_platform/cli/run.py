@@ -63,6 +63,8 @@ def closing_lines(job: TrainingJob, result: Result) -> str:
     lines.append(f"  folder     {result.folder}")
     if result.checkpoint:
         lines.append(f"  checkpoint {result.checkpoint}")
+    if result.message:
+        lines.append(f"  warning    {result.message}")
     if result.state == "Drained":
         lines.append("Go on with the same command and --resume.")
     model = result.model

@@ -12,7 +12,7 @@ from rl_platform.checkpoints.store import CheckpointStore
 from rl_platform.driver.building import assemble, environments
 from rl_platform.driver.drain import Drain
 from rl_platform.driver.evaluation import evaluate, preflight
-from rl_platform.driver.guard import Bounds, DivergenceGuard, Observed, Trouble
+from rl_platform.driver.guard import Bounds, DivergenceGuard, Observed, Trouble, episode_bound
 from rl_platform.driver.process_start import seconds_since_process_start
 from rl_platform.driver.result import Evaluation
 from rl_platform.driver.run_folder import RunFolder
@@ -50,7 +50,10 @@ class Attempt:
         on_report: Callable[[Report], None] | None,
     ) -> None:
         self.job, self.folder, self.drain, self.on_report = job, folder, drain, on_report
-        self.progress, self.guard = Progress(), DivergenceGuard(Bounds())
+        self.progress = Progress()
+        limit = job.spec.environment.max_episode_steps
+        episodes = episode_bound(limit, job.spec.rollouts.envs_per_worker)
+        self.guard = DivergenceGuard(Bounds(episode_env_steps=episodes))
         self.rule = StopRule(job.spec.stop)
         self.store = _open_store(job, folder)
         self._preflight()
@@ -89,7 +92,7 @@ class Attempt:
                 reason = StopReason.DRAINED
             if reason is not None:
                 return reason
-            if scheduled:
+            if scheduled and not self.guard.suspects:
                 self.save()
             self._evaluate_if_due()
         raise AssertionError("a plan never ends by itself")

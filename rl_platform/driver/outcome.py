@@ -65,6 +65,7 @@ class Outcome:
         if self.attempt is not None:
             if hasattr(self.attempt, "telemetry"):
                 self.attempt.telemetry.finish(self.result)
+                self.result.message = self.result.message or self.attempt.telemetry.warning() or ""
             self.attempt.assembly.close()
 
     def _fill(self, state: State, reason: str, message: str) -> None:

@@ -20,8 +20,12 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor
 from rl_platform.serving.bundle import BundleError, open_bundle, write_bundle
-from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, promotion
-from rl_platform.serving.registry_process import RegistryProcess
+from rl_platform.serving.registry import CHALLENGER, Champion, ModelVersion, promotion
+from rl_platform.tracking.mlflow_tracker import MlflowTracker, TrackingError
+
+REGISTRY = "rl_platform.serving.registry"
+CALL_SECONDS = 120.0
+CHAMPIONS = "champions.partial"  # where the present ones are while they are compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,22 @@ class Candidate:
     return_mean: float | None
 
 
-def promote(attempt: Attempt, result: Result, registry: RegistryProcess) -> RegisteredModel | None:
+def promote(attempt: Attempt, result: Result, tracker: MlflowTracker) -> RegisteredModel | None:
     """Register every trained policy; the first one is returned. A registry that fails is told, not raised."""
     candidate = _best(attempt, result)
     names = {policy: _model_name(attempt, policy) for policy in attempt.assembly.run.trained}
     try:
-        champions = _champions(attempt, names, registry)
+        champions = _champions(attempt, names, tracker)
         alias, why = _decide(attempt, candidate, champions)
         models = [
-            _register(attempt, candidate, policy, name, champions.get(policy), alias, why, registry)
+            _register(attempt, candidate, policy, name, champions.get(policy), alias, why, tracker)
             for policy, name in names.items()
         ]
-    except RegistryError as error:
+    except TrackingError as error:
         result.message = f"the model was not registered: {error}"
         return None
+    finally:
+        shutil.rmtree(attempt.folder.path / CHAMPIONS, ignore_errors=True)
     return models[0]
 
 
@@ -75,16 +81,17 @@ def _best(attempt: Attempt, result: Result) -> Candidate:
     )
 
 
-def _champions(attempt: Attempt, names: Mapping[str, str], registry: RegistryProcess) -> dict[str, Champion]:
+def _champions(attempt: Attempt, names: Mapping[str, str], tracker: MlflowTracker) -> dict[str, Champion]:
     alias = attempt.job.spec.tracking.alias
     found: dict[str, Champion] = {}
     for policy, name in names.items():
-        folder = attempt.folder.path / "champion" / policy
+        folder = attempt.folder.path / CHAMPIONS / policy
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        champion = registry.current_champion(attempt.telemetry.tracking_uri, name, str(folder), alias)
+        arguments = {"name": name, "folder": str(folder), "alias": alias}
+        champion = tracker.call(f"{REGISTRY}:current_champion", arguments, CALL_SECONDS)
         if champion is not None:
-            found[policy] = champion
+            found[policy] = Champion(**champion)
     return found
 
 
@@ -130,29 +137,28 @@ def _register(
     champion: Champion | None,
     alias: str,
     why: str,
-    registry: RegistryProcess,
+    tracker: MlflowTracker,
 ) -> RegisteredModel:
     folder = attempt.folder.bundle / policy
     definition = attempt.assembly.policies[policy]
     recipe = describe(attempt.assembly, policy)
     write_bundle(folder, definition, candidate.weights[policy], candidate.knobs[policy], recipe)
     metrics = {} if candidate.return_mean is None else {"evaluation/return_mean": candidate.return_mean}
-    version = registry.register(
-        attempt.telemetry.tracking_uri,
-        name,
-        str(folder),
-        alias=alias,
-        champion_alias=attempt.job.spec.tracking.alias,
-        job_uid=attempt.telemetry.job_uid,
-        attempt=attempt.store.attempt,
-        checkpoint_digest=candidate.ref.digest,
-        policy=policy,
-        run_id=attempt.telemetry.run_id(),
-        env_steps=candidate.ref.env_steps,
-        metrics=metrics,
-        tags=_lineage(attempt, candidate),
-        champion=champion.version if champion is not None else None,
-    )
+    arguments = {
+        "name": name,
+        "bundle": str(folder.resolve()),
+        "alias": alias,
+        "champion_alias": attempt.job.spec.tracking.alias,
+        "job_uid": tracker.job_uid,
+        "attempt": attempt.store.attempt,
+        "checkpoint_digest": candidate.ref.digest,
+        "policy": policy,
+        "env_steps": candidate.ref.env_steps,
+        "metrics": metrics,
+        "tags": _lineage(attempt, candidate),
+        "champion": champion.version if champion is not None else None,
+    }
+    version = ModelVersion(**tracker.call(f"{REGISTRY}:register", arguments, CALL_SECONDS, with_run=True))
     uri = f"models:/{name}@{version.alias}" if version.alias else version.uri
     return RegisteredModel(name, version.version, uri, version.alias, version.message or why)
 

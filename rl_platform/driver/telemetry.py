@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl_platform.checkpoints.checkpoint import CheckpointRef
-from rl_platform.driver.result import Result, versions
+from rl_platform.driver.result import Result, State, versions
 from rl_platform.driver.run_folder import RunFolder
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.driver_protocol import (
     HOST_ENV,
-    JOB_UID_ENV,
     LINGER_SECONDS,
     PORT_ENV,
     TOKEN_FILE_ENV,
@@ -33,11 +32,11 @@ from rl_platform.tracking.report import Report
 if TYPE_CHECKING:
     from rl_platform.driver.building import Assembly
     from rl_platform.driver.http import DriverEndpoints
-    from rl_platform.tracking.mlflow_tracker import MlflowTracker
+    from rl_platform.tracking.mlflow_tracker import MlflowTracker, Status
     from rl_platform.tracking.prometheus import RunMetrics
 
 FLUSH_SECONDS = 120.0
-RUN_ID_SECONDS = 60.0
+MLFLOW_STATUS: dict[State, "Status"] = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}
 
 
 class Telemetry:
@@ -58,27 +57,6 @@ class Telemetry:
         self.metrics: RunMetrics | None = None
         self.endpoints: DriverEndpoints | None = None
         self._open_endpoints()
-
-    @property
-    def tracking_uri(self) -> str:
-        """Where MLflow is: as the job says, as the environment says, or in the run's folder."""
-        given = self.job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI")
-        return given or f"sqlite:///{self.folder.path.resolve() / 'mlflow.db'}"
-
-    @property
-    def job_uid(self) -> str:
-        """Of the object on a cluster; on a laptop the name says which job it is."""
-        return os.environ.get(JOB_UID_ENV) or self.job.metadata.uid or self.job.metadata.name
-
-    def run_id(self) -> str | None:
-        """MLflow's run, once its child process has made it; None where the server does not answer."""
-        until = time.monotonic() + RUN_ID_SECONDS
-        while self.tracker is not None and time.monotonic() < until:
-            run_id = self.tracker.run_id()
-            if run_id is not None or self.tracker.warning() is not None:
-                return run_id
-            time.sleep(0.05)
-        return None
 
     def start(self) -> None:
         """Start MLflow's child process: after the first env step, so that it does not delay it."""
@@ -120,8 +98,7 @@ class Telemetry:
         """Flush, show the final progress until it is acknowledged, close."""
         self.log.close()
         if self.tracker is not None:
-            status = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}[result.state]
-            self.tracker.finish(status, FLUSH_SECONDS)
+            self.tracker.finish(MLFLOW_STATUS[result.state], FLUSH_SECONDS)
         if self.endpoints is not None:
             self.endpoints.publish(self._final(result))
             self.endpoints.wait_for_ack(LINGER_SECONDS)

@@ -14,7 +14,6 @@ from rl_platform.driver.outcome import Outcome
 from rl_platform.driver.promotion import promote
 from rl_platform.driver.result import Result
 from rl_platform.driver.run_folder import RunFolder, Taking
-from rl_platform.serving.registry_process import RegistryProcess
 from rl_platform.spec.conditions import StopReason
 from rl_platform.spec.manifest import dump_manifest
 from rl_platform.spec.training_job import TrainingJob
@@ -69,15 +68,10 @@ def train(
 
 
 def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Callable[[str], None]) -> None:
-    """Evaluate and register. The registry's process imports MLflow while the evaluation plays."""
-    registry = RegistryProcess() if attempt.job.spec.tracking.enabled else None
-    try:
-        phase("evaluating")
-        outcome.evaluation = attempt.evaluate()
-        outcome.end(reason)
-        if registry is not None:
-            phase("registering")
-            outcome.result.model = promote(attempt, outcome.result, registry)
-    finally:
-        if registry is not None:
-            registry.close()
+    """Evaluate, write what is known, and register."""
+    phase("evaluating")
+    outcome.evaluation = attempt.evaluate()
+    outcome.end(reason)
+    if attempt.telemetry.tracker is not None:
+        phase("registering")
+        outcome.result.model = promote(attempt, outcome.result, attempt.telemetry.tracker)

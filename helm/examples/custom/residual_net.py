@@ -16,7 +16,7 @@ class ResidualNet:
             Param("block/b", (width,)),
         ]
         for name, size in heads.items():
-            gain = 0.01 if name == "logits" else 1.0
+            gain = 0.01 if name == "policy" else 1.0
             self.params += [Param(f"{name}/w", (width, size), "orthogonal", gain), Param(f"{name}/b", (size,))]
 
     def forward(self, ops, params, obs, state, first):
