@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
@@ -120,7 +119,7 @@ def documents(kind: type[fields.SpecModel], leave_out: tuple[str, ...] = ()) -> 
         assert info.alias is not None
         if info.alias not in leave_out:
             chosen = required if info.is_required() else optional
-            chosen[info.alias] = st.deferred(partial(values, info.annotation, info.metadata))
+            chosen[info.alias] = values(info.annotation, info.metadata)
     return st.fixed_dictionaries(required, optional=optional).map(_MENDS.get(kind, lambda document: document))
 
 
