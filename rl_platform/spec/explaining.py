@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args
 from rl_platform.spec.fields import SpecModel
 from rl_platform.spec.patterns import SENTENCES
 from rl_platform.spec.problems import Path, path_text
+from rl_platform.spec.yaml_reading import read_scalar
 
 
 class Explanation(NamedTuple):
@@ -79,15 +80,14 @@ _TYPES = {
     "dict_type": "a map is needed, such as {name: value}",
     "model_type": "a map of fields is needed",
 }
-_NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
 
 
 def _quotes(kind: str, value: Any) -> str:
     if kind == "string_type" and isinstance(value, int | float):
         return ': put it in quotes ("…")'
-    if kind in ("int_type", "float_type") and isinstance(value, str) and _NUMBER.fullmatch(value):
-        return ": remove the quotes"
-    if kind == "bool_type" and isinstance(value, str) and value.lower() in ("true", "false"):
+    bare = read_scalar(value) if isinstance(value, str) else None
+    wanted = {"int_type": int, "float_type": int | float, "bool_type": bool}.get(kind)
+    if wanted and isinstance(bare, wanted) and isinstance(bare, bool) == (wanted is bool):
         return ": remove the quotes"
     return ""
 

@@ -50,6 +50,7 @@ def load_manifest(path: str | FilePath, overrides: Sequence[str] = ()) -> Traini
     origins: dict[Path, str] = {}
     if isinstance(documents[0].value, dict):
         origins, problems = apply_overrides(documents[0].value, overrides)
+        documents[0].forget_lines(origins)
     job, more = _validate(documents[0], file, origins)
     if job is None or problems:
         raise ManifestError([*problems, *more])

@@ -31,6 +31,7 @@ def apply_overrides(
         try:
             path, value = _parse(override)
             _assign(document, path, value)
+            origins = {old: by for old, by in origins.items() if old[: len(path)] != path}
             origins[path] = source
         except _OverrideError as error:
             problems.append(Problem(source, None, *error.args))
@@ -68,32 +69,39 @@ def _split_quoted(override: str) -> tuple[str, str, str]:
 
 def _assign(document: dict[str, Any], path: Path, value: Any) -> None:
     place: Any = document
-    for depth, part in enumerate(path):
+    for depth, part in enumerate(path[:-1]):
         _check_step(place, part, path[:depth])
-        if depth == len(path) - 1:
-            if value is None and isinstance(place, dict):
-                place.pop(part, None)
-            else:
-                place[part] = value
-        elif isinstance(part, int):
-            place = place[part]
-        else:
-            if place.get(part) is None:
-                place[part] = {}
-            place = place[part]
+        below = place[part] if isinstance(part, int) else place.get(part)
+        if below is None:
+            # Nothing is made before it is sure that all of the path can be.
+            _check_new(path, depth + 1)
+            below = {}
+            place[part] = below
+        place = below
+    last = path[-1]
+    _check_step(place, last, path[:-1])
+    if value is None and isinstance(place, dict):
+        place.pop(last, None)
+    else:
+        place[last] = value
 
 
 def _check_step(place: Any, part: str | int, at: Path) -> None:
     text = path_text(at)
     if isinstance(part, str):
+        if isinstance(place, list):
+            hint = "name an item by its place, such as [0]"
+            raise _OverrideError(text, f"is a list and has no field {part!r}", hint)
         if not isinstance(place, dict):
-            found = "a list" if isinstance(place, list) else repr(place)
-            raise _OverrideError(text, f"is {found} and has no field {part!r}", "a list takes [0]")
+            raise _OverrideError(text, f"is {place!r} and has no field {part!r}", "only a map has fields")
     elif not isinstance(place, list):
-        raise _OverrideError(
-            text, f"is not a list, so it has no item {part}", "set the whole list: FIELD=[…]"
-        )
+        raise _OverrideError(text, f"is not a list, so it has no item {part}", "set the whole of it")
     elif part >= len(place):
-        raise _OverrideError(
-            text, f"has {len(place)} items, so there is no item {part}", "counting starts at 0"
-        )
+        raise _OverrideError(text, f"has {len(place)} items and no item {part}", "counting starts at 0")
+
+
+def _check_new(path: Path, begin: int) -> None:
+    for depth in range(begin, len(path)):
+        if isinstance(path[depth], int):
+            message = f"is not set, so it has no item {path[depth]}"
+            raise _OverrideError(path_text(path[:depth]), message, "set the whole list")

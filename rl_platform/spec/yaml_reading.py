@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,15 @@ class Document:
     value: Any
     line: int
     lines: dict[Path, int] = field(default_factory=dict)
+
+    def forget_lines(self, replaced: Iterable[Path]) -> None:
+        """What stands at these paths is no longer what the file says."""
+        tops = set(replaced)
+        self.lines = {
+            path: line
+            for path, line in self.lines.items()
+            if not any(path[:length] in tops for length in range(1, len(path) + 1))
+        }
 
 
 def read_scalar(text: str) -> str | int | float | bool | None:
@@ -126,21 +136,20 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]
             if document.value is not None:
                 documents.append(document)
     except yaml.YAMLError as error:
-        reader.problems.append(_syntax_problem(error, file))
+        reader.problems.append(_syntax_problem(error, text, file))
     except (RecursionError, _TooLargeError):
         hint = f"at most {NODES} values (aliases expanded) and {DEPTH} levels"
         reader.problems.append(Problem(file, None, "", "is too large or nested too deeply", hint))
     return documents, reader.problems
 
 
-def _syntax_problem(error: yaml.YAMLError, file: str) -> Problem:
+def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     context = getattr(error, "context", None)
-    text = f"{what} ({context})" if context else str(what)
-    return Problem(
-        file, mark.line + 1 if mark else None, "", f"is not YAML: {text}", "check quotes and indentation"
-    )
+    line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
+    said = f"is not YAML: {what} ({context})" if context else f"is not YAML: {what}"
+    return Problem(file, line, "", said, "check quotes and indentation")
 
 
 class _TooLargeError(Exception):
@@ -153,6 +162,7 @@ class _NodeReader:
         self._file = file
         self._left = NODES
         self._open: list[yaml.Node] = []
+        self._refused: set[tuple[int, str]] = set()  # a node behind an anchor is read many times
 
     def read(self, node: yaml.Node, document: Document, path: Path = ()) -> Any:
         self._left -= 1
@@ -252,4 +262,7 @@ class _NodeReader:
             self._refuse(node, path, f"the tag {node.tag!r} is not known", "remove the tag")
 
     def _refuse(self, node: yaml.Node, path: Path, message: str, hint: str) -> None:
-        self.problems.append(Problem(self._file, node.start_mark.line + 1, path_text(path), message, hint))
+        if (id(node), message) not in self._refused:
+            self._refused.add((id(node), message))
+            line = node.start_mark.line + 1
+            self.problems.append(Problem(self._file, line, path_text(path), message, hint))
