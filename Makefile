@@ -1,0 +1,90 @@
+# Everything a clone needs is made by make: `make run`, `make test`. Nothing is written outside this folder.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Tried in this order; the first that is 3.11 or newer is taken.
+PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
+
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.set-up
+
+export UV_CACHE_DIR := $(CURDIR)/$(VENV)/uv-cache
+export PIP_CACHE_DIR := $(CURDIR)/$(VENV)/pip-cache
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export MLFLOW_DISABLE_TELEMETRY := true
+# One thread per process: small networks are slower with more, and results are reproducible.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help setup run test test-learning check lint bench wheel constraints clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
+
+setup: $(SETUP)
+
+$(SETUP): pyproject.toml constraints.txt
+	@rm -f $@
+	@new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \
+	if ! $(BIN)/python -c "$$new_enough" 2>/dev/null || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  found=; python=; \
+	  for each in $(PYTHONS); do \
+	    command -v $$each >/dev/null 2>&1 || continue; \
+	    if $$each -c "$$new_enough" 2>/dev/null; then python=$$each; break; fi; \
+	    found="$$found $$each is $$($$each --version 2>&1 | head -n 1);"; \
+	  done; \
+	  if [ -z "$$python" ]; then \
+	    echo "error: rl-platform needs Python 3.11 or newer; found:$${found:- no python at all}" \
+	      "install one, or name it with: make PYTHON=/path/to/python3.11 ..." >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Setting up $(VENV) with $$($$python --version) (once; some minutes and about 6 GB, most of it PyTorch)"; \
+	  $$python -m venv --clear $(VENV); \
+	fi
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	@$(BIN)/uv pip install --quiet --constraint constraints.txt --group dev --editable '.[train]'
+	@touch $@
+
+run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
+	@$(BIN)/rlp run helm/examples/cartpole-ppo.yaml --overwrite
+
+test: lint ## every check and every quick test
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak"
+
+test-learning: $(SETUP) ## train to the published scores (hours on a small machine)
+	@$(BIN)/pytest -m learning
+
+check: lint ## the checks alone: style, types, layers, dead and duplicate code, sizes, contracts
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/contracts -m "not learning and not soak and not slow"
+
+lint: $(SETUP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tests.contracts.dead_code
+	@$(BIN)/python -m tests.contracts.sizes
+	@$(BIN)/python -m tests.contracts.duplicates
+
+bench: $(SETUP) ## compare with other libraries and write the README's table (see benchmarks/)
+	@$(MAKE) --no-print-directory -C benchmarks
+
+wheel: $(SETUP) ## build dist/*.whl
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+constraints: $(SETUP) ## renew the pinned versions in constraints.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra train --group dev --universal --python-version 3.11 \
+	  --no-annotate --no-header --upgrade --quiet --output-file constraints.txt
+
+clean: ## remove what make made: .venv, caches, runs/ is kept
+	@rm -rf $(VENV) .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
