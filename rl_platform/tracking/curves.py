@@ -39,7 +39,8 @@ def _curve(folder: Path, metric: str) -> tuple[list[int], list[float]]:
     """Env steps and values, of a long run every so many of them and the last."""
     progress = folder / PROGRESS_FILE
     try:
-        points = [(each.env_steps, each.metrics[metric]) for each in read_reports(progress) if metric in each.metrics]
+        with_metric = (each for each in read_reports(progress) if metric in each.metrics)
+        points = [(each.env_steps, each.metrics[metric]) for each in with_metric]
     except FileNotFoundError:
         raise ValueError(f"{folder} is not the folder of a run: it has no {PROGRESS_FILE}") from None
     if not points:
@@ -53,7 +54,7 @@ def _curve(folder: Path, metric: str) -> tuple[list[int], list[float]]:
 def _labels(dirs: Sequence[Path]) -> list[str]:
     """The ends of the paths, as short as they can be and still differ."""
     parts = [folder.resolve().parts for folder in dirs]
-    length = 1
-    while length < max(map(len, parts), default=0) and len({each[-length:] for each in parts}) < len(set(parts)):
+    length, longest, different = 1, max(map(len, parts), default=0), len(set(parts))
+    while length < longest and len({each[-length:] for each in parts}) < different:
         length += 1
     return ["/".join(each[-length:]) for each in parts]

@@ -6,7 +6,6 @@ It lives in the writer's process, never in the one that trains.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,15 +33,14 @@ class MlflowRun:
     def log(self, reports: Sequence[Report]) -> None:
         """Send reports in batches that MLflow takes, without what the run has already (metric, env steps).
 
-        MLflow wants a time for every point: a report gets its own from its distance to the last, the newest.
+        What was sent but not known to be taken comes again with the same time, and MLflow drops it.
         """
         from mlflow.entities import Metric
 
-        now = time.time()
         metrics: list[Metric] = []
         sent = dict(self._sent)
         for report in reports:
-            millis = int((now - (reports[-1].wall_seconds - report.wall_seconds)) * 1000)
+            millis = round(report.time * 1000)
             for key, value in _values(report).items():
                 if report.env_steps > sent.get(key, -1):
                     sent[key] = report.env_steps

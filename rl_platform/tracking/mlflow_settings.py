@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rl_platform.spec.driver_protocol import JOB_UID_ENV
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_names import MAX_TAG_VALUE, flat_params
 
 FOLDER = "tracking"
+STATE = "state.json"
 _SETTINGS = "settings.json"
 UID_TAG = "rlplatform.job.uid"
 
@@ -32,6 +35,11 @@ class MlflowSettings:
     params: dict[str, str]
     tags: dict[str, str]
     status: str = ""
+
+    @property
+    def shown_uri(self) -> str:
+        """The server's URI for messages, without a password in it."""
+        return re.sub(r"//[^/@]*@", "//", self.tracking_uri)
 
     def save(self, run_dir: Path) -> None:
         """Raises OSError."""
@@ -51,6 +59,12 @@ def load_settings(run_dir: Path) -> MlflowSettings | None:
         return None
 
 
+def load_state(run_dir: Path, settings: MlflowSettings) -> dict[str, Any]:
+    """What the writer noted of the run: ``run_id``, ``position``; empty where that was at another server."""
+    state = read_json(run_dir / FOLDER / STATE)
+    return state if state.get("server") == settings.shown_uri else {}
+
+
 def settings_of(
     job: TrainingJob, run_dir: Path, attempt: int, versions: Mapping[str, str | None]
 ) -> MlflowSettings:
@@ -60,8 +74,10 @@ def settings_of(
     own = f"sqlite:///{run_dir / 'mlflow.db'}"
     uri = job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI") or own
     before = load_settings(run_dir)
-    uid = job.metadata.uid or (before.job_uid if before else str(uuid.uuid4()))
+    kept = before.job_uid if before else str(uuid.uuid4())
+    uid = os.environ.get(JOB_UID_ENV) or job.metadata.uid or kept
     spec = job.model_dump(mode="json", by_alias=True, exclude_none=True)["spec"]
+    spec["tracking"].pop("mlflowUri", None)  # it may hold a password
     tags = {
         UID_TAG: uid,
         "rlplatform.job.name": job.metadata.name,
@@ -89,9 +105,10 @@ def settings_of(
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """As a whole or not at all. Raises OSError."""
+    """Whole or not at all, and for this user only: a server's URI may hold a password. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
+    partial.touch(mode=0o600)
     partial.write_text(json.dumps(document))
     partial.replace(path)
 

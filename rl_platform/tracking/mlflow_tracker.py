@@ -1,6 +1,6 @@
 """MLflow seen from the training process: a child process does the talking, and nothing here waits for it.
 
-The spool is ``progress.jsonl`` itself: a crash of either process, a resume, an absent server lose nothing.
+The spool is ``progress.jsonl`` itself, so neither a crash, a resume nor an absent server loses anything.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any, Literal
 
 import rl_platform
 from rl_platform.spec.training_job import TrainingJob
-from rl_platform.tracking.mlflow_settings import FOLDER, load_settings, settings_of
+from rl_platform.tracking.mlflow_settings import FOLDER, load_settings, load_state, settings_of
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 _MODULE = "rl_platform.tracking.mlflow_writer"
+_LOG = "writer.log"
 _GRACE_SECONDS = 5.0
 _LONGEST_BACK_OFF_SECONDS = 60.0
 _QUICK_DEATHS = 3
@@ -41,7 +42,7 @@ class MlflowTracker:
     """The MLflow run of one attempt.
 
     `start` returns at once; from then on the child follows the progress file by itself. `warning` says what a
-    person should know. `call` and `finish` wait, within bounds, and are for the end of a run.
+    person should know. Only `finish` waits, within bounds, at the end of a run.
     """
 
     def __init__(
@@ -54,8 +55,6 @@ class MlflowTracker:
         self._thread: threading.Thread | None = None
         self._finish: dict[str, Any] | None = None
         self._finished: bool | None = None
-        self._answers: dict[int, dict[str, Any]] = {}
-        self._calls = 0
         self._problem: str | None = None
 
     @property
@@ -65,7 +64,13 @@ class MlflowTracker:
 
     @property
     def tracking_uri(self) -> str:
+        """The server: as the job says, as MLFLOW_TRACKING_URI says, or sqlite in the run's folder."""
         return self._settings.tracking_uri
+
+    def run_id(self) -> str | None:
+        """MLflow's id of the run, once the child has made it."""
+        run_id = load_state(self._run_dir, self._settings).get("run_id")
+        return str(run_id) if run_id else None
 
     def start(self) -> None:
         """Start the child, in a thread, because even that takes milliseconds. To be called once."""
@@ -76,36 +81,11 @@ class MlflowTracker:
         """Why MLflow is behind at present, or None."""
         return self._problem
 
-    def call(
-        self, function: str, arguments: Mapping[str, Any], timeout_seconds: float, *, with_run: bool = False
-    ) -> Any:
-        """Have the child, where MLflow is, call ``module:function`` and return what it returns as plain JSON.
-
-        It gets ``tracking_uri`` and, ``with_run``, this run's ``run_id`` besides. Raises TrackingError where
-        it raises, where the child dies, and after ``timeout_seconds``.
-        """
-        with self._changed:
-            self._calls += 1
-            number, deadline = self._calls, time.monotonic() + timeout_seconds
-            message = {"id": number, "call": function, "arguments": dict(arguments), "with_run": with_run}
-            self._changed.wait_for(lambda: self._process is not None, timeout_seconds)
-            process = self._process
-            if process is None or not self._send(message):
-                raise TrackingError(self._problem or "the MLflow writer could not be started")
-            self._changed.wait_for(
-                lambda: number in self._answers or self._process is not process, deadline - time.monotonic()
-            )
-            answer = self._answers.pop(number, None)
-        if answer is None:
-            raise TrackingError(self._problem or f"MLflow gave no answer within {timeout_seconds:.0f} s")
-        if "error" in answer:
-            raise TrackingError(answer["error"])
-        return answer["value"]
-
     def finish(self, status: Status, timeout_seconds: float) -> bool:
         """Send the rest and the artifacts, end the run, stop the child. Whether all of that was done in time.
 
-        Otherwise `warning` says how it can be done later. True where nothing was ever started.
+        Otherwise `warning` says how it can be done later. A server that takes nothing is given up long before
+        ``timeout_seconds``. True where nothing was ever started.
         """
         if self._thread is None:
             return True
@@ -120,14 +100,18 @@ class MlflowTracker:
             self._changed.wait_for(lambda: self._finished is not None, timeout_seconds + _GRACE_SECONDS)
             done = bool(self._finished)
             if not done:
-                why = f" ({self._problem})" if self._problem else ""
-                self._problem = (
-                    f"MLflow at {self.tracking_uri} does not have the whole run{why}; send the rest later "
-                    f"with rlp flush {self._run_dir}"
-                )
-        if done:
-            self._thread.join(_GRACE_SECONDS)
+                self._give_up()
+        self._thread.join(_GRACE_SECONDS)
         return done
+
+    def _give_up(self) -> None:
+        """With the lock held."""
+        self._finished = False
+        shown = self._settings.shown_uri
+        why = self._problem or f"MLflow at {shown} did not take the whole run in time"
+        self._problem = f"{why}; send the rest later with rlp flush {self._run_dir}"
+        if self._process is not None:
+            self._process.terminate()
 
     def _supervise(self) -> None:
         """Run the child, and another one with back-off where it dies, until the run is finished."""
@@ -137,12 +121,12 @@ class MlflowTracker:
             problem = self._run_child()
             with self._changed:
                 self._process = None
-                self._changed.notify_all()
                 if self._finished is not None:
                     return
                 deaths = deaths + 1 if time.monotonic() - began < _LONGEST_BACK_OFF_SECONDS else 1
                 if deaths >= _QUICK_DEATHS:
-                    self._problem = f"the MLflow writer keeps dying ({problem}): see {self._log_file}"
+                    log = self._run_dir / FOLDER / _LOG
+                    self._problem = f"the process that feeds MLflow keeps dying ({problem}): see {log}"
                     if self._finish is not None:
                         self._finished = False
                         self._changed.notify_all()
@@ -153,7 +137,9 @@ class MlflowTracker:
     def _run_child(self) -> str:
         """One life of the child: start it, hear what it says, and return how it ended."""
         try:
-            self._settings.save(self._run_dir)
+            with self._changed:  # not over what `finish` saves
+                if self._finish is None:
+                    self._settings.save(self._run_dir)
             process = start_writer(self._run_dir)
         except OSError as error:
             return str(error)
@@ -161,36 +147,31 @@ class MlflowTracker:
             self._process = process
             if self._finish is not None:
                 self._send(self._finish)
-            self._changed.notify_all()
         assert process.stdout is not None
+        assert process.stdin is not None
         for line in process.stdout:
             self._hear(json.loads(line))
+        process.stdin.close()
+        process.stdout.close()
         return f"exit code {process.wait()}"
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: Mapping[str, Any]) -> None:
         with self._changed:
-            if "id" in message:
-                self._answers[message["id"]] = message
-            elif "finished" in message:
+            if "finished" in message:
                 self._finished = message["finished"]
+                self._changed.notify_all()
             else:
                 self._problem = message["warning"]
-            self._changed.notify_all()
 
-    def _send(self, message: Mapping[str, Any]) -> bool:
-        """Whether there is a child that can read it. With the lock held."""
+    def _send(self, message: Mapping[str, Any]) -> None:
+        """With the lock held. A child that is dead or not there yet will be told by `_run_child`."""
         if self._process is None or self._process.stdin is None:
-            return False
+            return
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError:
-            return False
-        return True
-
-    @property
-    def _log_file(self) -> Path:
-        return self._run_dir / FOLDER / "writer.log"
+        except (OSError, ValueError):
+            self._process.kill()
 
 
 def start_writer(run_dir: Path) -> subprocess.Popen[bytes]:
@@ -199,7 +180,7 @@ def start_writer(run_dir: Path) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     (run_dir / FOLDER).mkdir(parents=True, exist_ok=True)
-    with open(run_dir / FOLDER / "writer.log", "ab") as log:
+    with open(run_dir / FOLDER / _LOG, "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", _MODULE, str(run_dir)],
             stdin=subprocess.PIPE,
@@ -210,7 +191,7 @@ def start_writer(run_dir: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def flush(run_dir: Path | str, timeout_seconds: float) -> None:
+def flush(run_dir: Path | str, timeout_seconds: float = 600.0) -> None:
     """Send what MLflow does not have yet of a run that is over, and end its MLflow run.
 
     Raises TrackingError: there is no such run, its server does not answer, or its writer is still at work.
@@ -230,5 +211,5 @@ def flush(run_dir: Path | str, timeout_seconds: float) -> None:
     messages = [json.loads(line) for line in said.splitlines()]
     if {"finished": True} not in messages:
         warnings = [message["warning"] for message in messages if message.get("warning")]
-        problem = warnings[-1] if warnings else f"see {run_dir / FOLDER / 'writer.log'}"
-        raise TrackingError(f"MLflow at {settings.tracking_uri} still lacks a part of {run_dir}: {problem}")
+        problem = warnings[-1] if warnings else f"see {run_dir / FOLDER / _LOG}"
+        raise TrackingError(f"{run_dir} could not be sent: {problem}")

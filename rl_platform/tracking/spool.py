@@ -1,7 +1,7 @@
 """The reading end of ``progress.jsonl``: which reports are still to be sent, and how few of them suffice.
 
-A report is sent where the last one sent is at least 0.2 s and a thousandth of the run's age before it: a plot
-needs no more, and ten hours come to about six thousand points per metric. Evaluations are always sent.
+A report is sent where the last one sent is at least a five-hundredth of the run's age before it: all of a
+short run, and of ten hours some five thousand points per metric. Evaluations are always sent.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any
 
 from rl_platform.tracking.report import Report
 
-CLOSEST_SECONDS = 0.2
-SHARE_OF_AGE = 0.001
+SHARE_OF_AGE = 0.002
 READ_BYTES = 4 << 20
 ALWAYS = "evaluation/"
 
@@ -84,7 +83,7 @@ def thinned(reports: Iterable[Report], due_at: float) -> tuple[list[Report], flo
         if due or any(key.startswith(ALWAYS) for key in report.metrics):
             picked.append(report)
         if due:
-            due_at = report.wall_seconds + max(CLOSEST_SECONDS, report.wall_seconds * SHARE_OF_AGE)
+            due_at = report.wall_seconds * (1 + SHARE_OF_AGE)
     return picked, due_at
 
 
