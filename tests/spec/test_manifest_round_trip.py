@@ -14,7 +14,7 @@ from rl_platform.spec.training_job import TrainingJob
 from tests.spec.jobs import JOBS, Document
 
 SETTINGS = settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
