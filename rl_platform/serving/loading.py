@@ -19,8 +19,7 @@ from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor, saved_actor
 from rl_platform.serving.bundle import DESCRIPTION, BundleError, open_bundle
 from rl_platform.serving.observations import decode_action, encode_observation
-
-MODELS = "models:/"
+from rl_platform.serving.registry import MODELS, download
 
 
 class PolicyNotFoundError(Exception):
@@ -109,8 +108,6 @@ def load_policy(
     """
     text = str(uri)
     if text.startswith(MODELS):
-        from rl_platform.serving.registry import download
-
         registry = tracking_uri or registry_of(text)
         return ServedPolicy(bundle_actor(open_bundle(download(registry, text))), text)
     folder = _bundle_folder(Path(text), policy)

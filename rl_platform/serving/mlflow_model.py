@@ -6,6 +6,7 @@ Imports MLflow, so it belongs into a process that does not train.
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,16 +61,20 @@ def save_model(folder: Path, bundle: Bundle, run_id: str | None = None, model_id
 
     spaces = bundle.spaces
     metadata: dict[str, Any] = {"spaces": spaces.to_json(), "state": bundle.description["state"]}
-    mlflow.pyfunc.save_model(
-        folder,
-        mlflow_model=Model(run_id=run_id, model_id=model_id),
-        python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-        artifacts={ARTIFACT: str(bundle.folder)},
-        signature=signature(bundle),
-        pip_requirements=list(_GRAPH_REQUIREMENTS if bundle.portable else _CODE_REQUIREMENTS),
-        code_paths=None if bundle.portable else _code(bundle),
-        metadata=metadata,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=".*input example was not provided"
+        )  # the signature is given
+        mlflow.pyfunc.save_model(
+            folder,
+            mlflow_model=Model(run_id=run_id, model_id=model_id),
+            python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+            artifacts={ARTIFACT: str(bundle.folder)},
+            signature=signature(bundle),
+            pip_requirements=list(_GRAPH_REQUIREMENTS if bundle.portable else _CODE_REQUIREMENTS),
+            code_paths=None if bundle.portable else _code(bundle),
+            metadata=metadata,
+        )
 
 
 def bundle_in(model: Path) -> Path:

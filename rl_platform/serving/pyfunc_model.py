@@ -117,11 +117,13 @@ if __name__ != "rl_platform.serving.pyfunc_model":
 
                 self._policy = WeightsPolicy(folder)
 
-        # Without annotations, which MLflow would take for a schema; the model's signature is the schema.
-        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        # The annotation of model_input is one that MLflow makes no schema of: the signature is the schema.
+        def predict(
+            self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None
+        ) -> dict[str, np.ndarray]:
             """``action`` [B, ...] in the environment's scale, and ``state/<path>`` for the next call."""
             del context
-            named = model_input if hasattr(model_input, "keys") else {"obs": model_input}
+            named: Any = model_input if hasattr(model_input, "keys") else {"obs": model_input}
             chosen = params or {}
             seed = chosen.get("seed", -1)
             return answer(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
+MODELS = "models:/"
 CHAMPION, CHALLENGER = "champion", "challenger"
 _IDENTITY = {
     "rlplatform.job.uid": "job_uid",
@@ -79,21 +80,23 @@ def current_champion(
 
 
 def download(tracking_uri: str, uri: str, folder: str | Path | None = None) -> Path:
-    """The policy bundle of ``models:/...`` on this machine. Raises RegistryError or BundleError."""
+    """The policy bundle of ``models:/...`` on this machine, in ``folder`` or where it lies already.
+
+    Raises RegistryError or BundleError.
+    """
     from mlflow import artifacts
     from mlflow.exceptions import MlflowException
 
     from rl_platform.serving.mlflow_model import bundle_in
 
     try:
+        # MLflow resolves models:/ in its global store, whatever the arguments say: so it is resolved here.
+        location = _location(_client(tracking_uri), uri)
         path = artifacts.download_artifacts(
-            uri,
-            dst_path=str(folder) if folder else None,
-            tracking_uri=tracking_uri,
-            registry_uri=tracking_uri,
+            location, dst_path=str(folder) if folder else None, tracking_uri=tracking_uri
         )
     except (MlflowException, OSError) as error:
-        raise _failed(f"download {uri}", tracking_uri, error) from error
+        raise _failed(f"load {uri}", tracking_uri, error) from error
     return open_bundle(bundle_in(Path(path))).folder
 
 
@@ -121,8 +124,11 @@ def register(
     since, the new version becomes challenger, because it was not compared with the present one.
     ``metrics`` belong to the model, at ``env_steps``. Raises RegistryError.
     """
+    import mlflow
     from mlflow.exceptions import MlflowException
 
+    # An SQL registry looks up the model that a version is made of in MLflow's global store.
+    mlflow.set_tracking_uri(tracking_uri)
     client = _client(tracking_uri)
     identity = {
         "job_uid": job_uid,
@@ -135,7 +141,7 @@ def register(
         version = _registered(client, name, wanted)
         if version is None:
             _ensure_registered_model(client, name)
-            model_id = _log_model(client, tracking_uri, name, Path(bundle), run_id)
+            model_id = _log_model(client, name, Path(bundle), run_id)
             _log_metrics(client, model_id, run_id, env_steps, metrics or {})
             all_tags = {**(tags or {}), **wanted}
             version = client.create_model_version(
@@ -187,6 +193,19 @@ def _client(tracking_uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
 
+def _location(client: MlflowClient, uri: str) -> str:
+    """Where the files of ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``models:/m-ID`` are stored."""
+    name, at, alias = uri.removeprefix(MODELS).partition("@")
+    if at:
+        version = str(client.get_model_version_by_alias(name, alias).version)
+    else:
+        name, slash, version = name.partition("/")
+        if not slash:
+            return str(client.get_logged_model(name).artifact_location)
+    location = str(client.get_model_version_download_uri(name, version))
+    return _location(client, location) if location.startswith(MODELS) else location
+
+
 def _registered(client: MlflowClient, name: str, wanted: Mapping[str, str]) -> MlflowVersion | None:
     quoted = name.replace("'", "''")
     conditions = [f"name = '{quoted}'"] + [f"tags.`{tag}` = '{value}'" for tag, value in wanted.items()]
@@ -204,16 +223,13 @@ def _ensure_registered_model(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _log_model(client: MlflowClient, tracking_uri: str, name: str, bundle: Path, run_id: str | None) -> str:
+def _log_model(client: MlflowClient, name: str, bundle: Path, run_id: str | None) -> str:
     """A logged model of the run's experiment, with its files; its id."""
-    import mlflow
-
     from rl_platform.serving.mlflow_model import save_model
 
     experiment = client.get_run(run_id).info.experiment_id if run_id else "0"
     model = client.create_logged_model(experiment, name, run_id, model_type="policy")
     model_id: str = model.model_id
-    mlflow.set_tracking_uri(tracking_uri)  # saving looks up the logged model in the global store
     with tempfile.TemporaryDirectory(prefix="rlp-model-") as folder:
         path = Path(folder, "model")
         save_model(path, open_bundle(bundle), run_id, model_id)
