@@ -101,7 +101,8 @@ def channels_first(shape: tuple[int, ...]) -> bool:
 
 def _leaf(space: gym_spaces.Space[Any], path: str) -> Leaf:
     if isinstance(space, gym_spaces.Box):
-        low, high = float(np.min(space.low, initial=np.inf)), float(np.max(space.high, initial=-np.inf))
+        low = float(space.low.min()) if space.low.size else -np.inf
+        high = float(space.high.max()) if space.high.size else np.inf
         if _is_image(space):
             height, width, channels = space.shape
             if channels_first(space.shape):
