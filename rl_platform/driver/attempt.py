@@ -56,9 +56,9 @@ class Attempt:
         self.guard = DivergenceGuard(Bounds(episode_env_steps=episodes))
         self.rule = StopRule(job.spec.stop)
         self.store = _open_store(job, folder)
+        self.watchdog = Watchdog(job.spec.environment.step_timeout_seconds, on_hang)
         self._preflight()
-        watchdog = Watchdog(job.spec.environment.step_timeout_seconds, on_hang)
-        self.assembly = assemble(job, watchdog)
+        self.assembly = assemble(job, self.watchdog)
         self.counters = self.assembly.plan.counters
         self.last: CheckpointRef | None = None
         self.startup_seconds: float | None = None
@@ -80,6 +80,11 @@ class Attempt:
     def run(self) -> StopReason:
         """Until a stop rule holds or the run is asked to stop. Raises TrainingTrouble."""
         self._clock()
+        if self.last is not None:
+            done = self.rule.reason(self._standing())
+            if done is not None:
+                self.telemetry.start()
+                return done
         wall_before = self.progress.wall_seconds
         for item in self.assembly.plan:
             if self.startup_seconds is None:
@@ -114,14 +119,15 @@ class Attempt:
             return None
         adapter = environments(self.job, min(spec.episodes, self.job.spec.rollouts.envs_per_worker))
         try:
-            return evaluate(adapter, self.assembly.actors(), spec.episodes, spec.seed)
+            return evaluate(adapter, self.assembly.actors(), spec.episodes, spec.seed, self.watchdog)
         finally:
             adapter.close()
 
     def _preflight(self) -> None:
+        """Make one environment and step it once: a broken one fails here, before anything is started."""
         adapter = environments(self.job, 1)
         try:
-            preflight(adapter)
+            preflight(adapter, self.watchdog)
         finally:
             adapter.close()
 
@@ -162,9 +168,14 @@ class Attempt:
         if self.telemetry.drain_requested:
             self.drain.request("POST /drain")
         self.rule.stop = self.telemetry.desired_stop() or self.rule.stop
-        mean = metrics.get("rollout/episode_return_mean")
-        standing = Standing(counters.env_steps, counters.updates, wall, mean, len(run.episodes.returns))
-        return self.rule.reason(standing)
+        return self.rule.reason(self._standing())
+
+    def _standing(self) -> Standing:
+        counters, episodes = self.counters, self.assembly.run.episodes
+        mean = episodes.metrics().get("rollout/episode_return_mean")
+        return Standing(
+            counters.env_steps, counters.updates, self.progress.wall_seconds, mean, len(episodes.returns)
+        )
 
     def _checkpoint_due(self) -> bool:
         spec, updates = self.job.spec.checkpoint, self.counters.updates

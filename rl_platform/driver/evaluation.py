@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from rl_platform.data.trajectory import ENDED
 from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.driver.result import Evaluation
 from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, Lanes
+from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 
 MAX_TICKS = 1_000_000
@@ -17,7 +19,11 @@ MAX_TICKS = 1_000_000
 
 
 def evaluate(
-    adapter: EnvironmentAdapter, actors: Mapping[str, Actor], episodes: int, seed: int
+    adapter: EnvironmentAdapter,
+    actors: Mapping[str, Actor],
+    episodes: int,
+    seed: int,
+    watchdog: Watchdog | None = None,
 ) -> Evaluation:
     """Play ``episodes`` episodes with the mode of each policy and report the returns (sums over agents).
 
@@ -28,7 +34,8 @@ def evaluate(
     arrivals = {policy: _arrivals(lanes) for policy, lanes in adapter.lanes.items()}
     states = {policy: actors[policy].initial_state(len(lanes)) for policy, lanes in adapter.lanes.items()}
     seeds = np.random.SeedSequence([seed, 0xE7A1]).generate_state(adapter.num_envs, np.uint32)
-    adapter.reset_into(arrivals, [int(each) for each in seeds])
+    with _watching(watchdog):
+        adapter.reset_into(arrivals, [int(each) for each in seeds])
     running, length = np.zeros(adapter.num_envs), np.zeros(adapter.num_envs, np.int64)
     returns: list[float] = []
     lengths: list[int] = []
@@ -41,7 +48,8 @@ def evaluate(
             arrival.reward[:], arrival.ended[:] = 0.0, 0
             arrival.ready[:], arrival.first[:] = False, False
             arrival.final.clear()
-        over = adapter.step_into(actions, arrivals)
+        with _watching(watchdog):
+            over = adapter.step_into(actions, arrivals)
         length += 1
         for policy, lanes in adapter.lanes.items():
             np.add.at(running, lanes.env, arrivals[policy].reward)
@@ -66,6 +74,18 @@ def evaluate(
         float(np.mean(lengths)),
         seed,
     )
+
+
+@contextmanager
+def _watching(watchdog: Watchdog | None) -> Iterator[None]:
+    """What runs inside must come back in time; the beat is odd while it does."""
+    if watchdog is None:
+        yield
+        return
+    with watchdog:
+        watchdog.beat += 1
+        yield
+        watchdog.beat += 1
 
 
 def _arrivals(lanes: Lanes) -> Arrivals:
@@ -98,12 +118,13 @@ def _act(actor: Actor, arrivals: Arrivals, state: Tree, lockstep: bool) -> np.nd
     return actions
 
 
-def preflight(adapter: EnvironmentAdapter) -> None:
+def preflight(adapter: EnvironmentAdapter, watchdog: Watchdog) -> None:
     """Reset and step once with a harmless action. Raises EnvironmentFault where the environment is broken."""
     arrivals = {policy: _arrivals(lanes) for policy, lanes in adapter.lanes.items()}
-    adapter.reset_into(arrivals, list(range(adapter.num_envs)))
-    actions = {policy: _some_action(lanes, arrivals[policy]) for policy, lanes in adapter.lanes.items()}
-    adapter.step_into(actions, arrivals)
+    with _watching(watchdog):
+        adapter.reset_into(arrivals, list(range(adapter.num_envs)))
+        actions = {policy: _some_action(lanes, arrivals[policy]) for policy, lanes in adapter.lanes.items()}
+        adapter.step_into(actions, arrivals)
 
 
 def _some_action(lanes: Lanes, arrivals: Arrivals) -> np.ndarray:
@@ -118,4 +139,5 @@ def _some_action(lanes: Lanes, arrivals: Arrivals) -> np.ndarray:
         edges = np.cumsum([0, *space.categories])
         for component, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
             choices[:, component] = mask[:, start:end].argmax(axis=1)
-    return (choices + np.array(space.start or 0)).reshape(count, *space.shape)
+    actions: np.ndarray = choices + np.array(space.start or 0)
+    return actions.reshape(count, *space.shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,9 +54,12 @@ class Outcome:
             self._fill("Failed", _reason(error), _message(error))
 
     def hung(self, message: str) -> None:
-        """From a thread, while the environment does not come back: only the result can still be saved."""
+        """From a thread, while the environment does not come back: say so, and end the process with it."""
         self._fill("Failed", FailureReason.ENVIRONMENT_FAULT, message)
         self._write()
+        sys.stderr.write(f"error: {self.result.reason}: {message}\n")
+        sys.stderr.flush()
+        os._exit(int(self.result.exit_code))
 
     def close(self) -> None:
         """Write what is known now, flush the outlets, let go of the environments."""

@@ -20,11 +20,10 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor
 from rl_platform.serving.bundle import BundleError, open_bundle, write_bundle
-from rl_platform.serving.registry import CHALLENGER, Champion, ModelVersion, promotion
-from rl_platform.tracking.mlflow_tracker import MlflowTracker, TrackingError
+from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, promotion
+from rl_platform.serving.registry_process import RegistryProcess
+from rl_platform.tracking.mlflow_tracker import MlflowTracker
 
-REGISTRY = "rl_platform.serving.registry"
-CALL_SECONDS = 120.0
 CHAMPIONS = "champions.partial"  # where the present ones are while they are compared with
 
 
@@ -38,18 +37,21 @@ class Candidate:
     return_mean: float | None
 
 
-def promote(attempt: Attempt, result: Result, tracker: MlflowTracker) -> RegisteredModel | None:
+def promote(
+    attempt: Attempt, result: Result, tracker: MlflowTracker, registry: RegistryProcess
+) -> RegisteredModel | None:
     """Register every trained policy; the first one is returned. A registry that fails is told, not raised."""
     candidate = _best(attempt, result)
+    run_id = attempt.telemetry.run_id()  # whoever is first to a new store migrates it: that must be one process
     names = {policy: _model_name(attempt, policy) for policy in attempt.assembly.run.trained}
     try:
-        champions = _champions(attempt, names, tracker)
+        champions = _champions(attempt, names, tracker.tracking_uri, registry)
         alias, why = _decide(attempt, candidate, champions)
         models = [
-            _register(attempt, candidate, policy, name, champions.get(policy), alias, why, tracker)
+            _register(attempt, candidate, policy, name, champions.get(policy), alias, why, tracker, registry, run_id)
             for policy, name in names.items()
         ]
-    except TrackingError as error:
+    except RegistryError as error:
         result.message = f"the model was not registered: {error}"
         return None
     finally:
@@ -81,17 +83,18 @@ def _best(attempt: Attempt, result: Result) -> Candidate:
     )
 
 
-def _champions(attempt: Attempt, names: Mapping[str, str], tracker: MlflowTracker) -> dict[str, Champion]:
+def _champions(
+    attempt: Attempt, names: Mapping[str, str], tracking_uri: str, registry: RegistryProcess
+) -> dict[str, Champion]:
     alias = attempt.job.spec.tracking.alias
     found: dict[str, Champion] = {}
     for policy, name in names.items():
         folder = attempt.folder.path / CHAMPIONS / policy
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        arguments = {"name": name, "folder": str(folder), "alias": alias}
-        champion = tracker.call(f"{REGISTRY}:current_champion", arguments, CALL_SECONDS)
+        champion = registry.current_champion(tracking_uri, name, str(folder), alias)
         if champion is not None:
-            found[policy] = Champion(**champion)
+            found[policy] = champion
     return found
 
 
@@ -138,27 +141,30 @@ def _register(
     alias: str,
     why: str,
     tracker: MlflowTracker,
+    registry: RegistryProcess,
+    run_id: str | None,
 ) -> RegisteredModel:
     folder = attempt.folder.bundle / policy
     definition = attempt.assembly.policies[policy]
     recipe = describe(attempt.assembly, policy)
     write_bundle(folder, definition, candidate.weights[policy], candidate.knobs[policy], recipe)
     metrics = {} if candidate.return_mean is None else {"evaluation/return_mean": candidate.return_mean}
-    arguments = {
-        "name": name,
-        "bundle": str(folder.resolve()),
-        "alias": alias,
-        "champion_alias": attempt.job.spec.tracking.alias,
-        "job_uid": tracker.job_uid,
-        "attempt": attempt.store.attempt,
-        "checkpoint_digest": candidate.ref.digest,
-        "policy": policy,
-        "env_steps": candidate.ref.env_steps,
-        "metrics": metrics,
-        "tags": _lineage(attempt, candidate),
-        "champion": champion.version if champion is not None else None,
-    }
-    version = ModelVersion(**tracker.call(f"{REGISTRY}:register", arguments, CALL_SECONDS, with_run=True))
+    version = registry.register(
+        tracker.tracking_uri,
+        name,
+        str(folder.resolve()),
+        alias=alias,
+        champion_alias=attempt.job.spec.tracking.alias,
+        job_uid=tracker.job_uid,
+        attempt=attempt.store.attempt,
+        checkpoint_digest=candidate.ref.digest,
+        policy=policy,
+        run_id=run_id,
+        env_steps=candidate.ref.env_steps,
+        metrics=metrics,
+        tags=_lineage(attempt, candidate),
+        champion=champion.version if champion is not None else None,
+    )
     uri = f"models:/{name}@{version.alias}" if version.alias else version.uri
     return RegisteredModel(name, version.version, uri, version.alias, version.message or why)
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rl_platform.tracking.prometheus import RunMetrics
 
 FLUSH_SECONDS = 120.0
+RUN_ID_SECONDS = 60.0
 MLFLOW_STATUS: dict[State, "Status"] = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}
 
 
@@ -57,6 +58,16 @@ class Telemetry:
         self.metrics: RunMetrics | None = None
         self.endpoints: DriverEndpoints | None = None
         self._open_endpoints()
+
+    def run_id(self) -> str | None:
+        """MLflow's run, once its child process has made it; None where the server does not answer in time."""
+        until = time.monotonic() + RUN_ID_SECONDS
+        while self.tracker is not None and time.monotonic() < until:
+            run_id = self.tracker.run_id()
+            if run_id is not None or self.tracker.warning() is not None:
+                return run_id
+            time.sleep(0.05)
+        return None
 
     def start(self) -> None:
         """Start MLflow's child process: after the first env step, so that it does not delay it."""

@@ -14,6 +14,7 @@ from rl_platform.driver.outcome import Outcome
 from rl_platform.driver.promotion import promote
 from rl_platform.driver.result import Result
 from rl_platform.driver.run_folder import RunFolder, Taking
+from rl_platform.serving.registry_process import RegistryProcess
 from rl_platform.spec.conditions import StopReason
 from rl_platform.spec.manifest import dump_manifest
 from rl_platform.spec.training_job import TrainingJob
@@ -68,10 +69,16 @@ def train(
 
 
 def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Callable[[str], None]) -> None:
-    """Evaluate, write what is known, and register."""
-    phase("evaluating")
-    outcome.evaluation = attempt.evaluate()
-    outcome.end(reason)
-    if attempt.telemetry.tracker is not None:
-        phase("registering")
-        outcome.result.model = promote(attempt, outcome.result, attempt.telemetry.tracker)
+    """Evaluate, write what is known, and register. The registry's process imports MLflow during the evaluation."""
+    tracker = attempt.telemetry.tracker
+    registry = RegistryProcess() if tracker is not None else None
+    try:
+        phase("evaluating")
+        outcome.evaluation = attempt.evaluate()
+        outcome.end(reason)
+        if tracker is not None and registry is not None:
+            phase("registering")
+            outcome.result.model = promote(attempt, outcome.result, tracker, registry)
+    finally:
+        if registry is not None:
+            registry.close()

@@ -8,7 +8,7 @@ from rl_platform.checkpoints.reading import load, resolve
 from rl_platform.driver.building import Assembly, BadConfiguration
 from rl_platform.driver.saving import warm_start
 from rl_platform.serving.bundle import open_bundle
-from rl_platform.serving.loading import MODELS, PolicyNotFoundError, registry_of
+from rl_platform.serving.loading import PolicyNotFoundError, registry_of
 from rl_platform.serving.registry import RegistryError, download
 from rl_platform.spec.training_job import TrainingJob
 
@@ -28,7 +28,7 @@ def restore_policies(job: TrainingJob, assembly: Assembly) -> None:
 
 def _restore(uri: str, assembly: Assembly, policies: list[str], field: str) -> None:
     try:
-        checkpoint = _registered(uri, policies) if uri.startswith(MODELS) else load(resolve(uri))
+        checkpoint = _registered(uri, policies) if uri.startswith("models:/") else load(resolve(uri))
     except (CheckpointError, PolicyNotFoundError, RegistryError, ValueError, OSError) as error:
         raise BadConfiguration(f"{field}: {error}") from error
     warm_start(checkpoint, assembly, policies)

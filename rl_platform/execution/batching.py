@@ -97,7 +97,8 @@ class Gathered:
     items: list[Item] = field(default_factory=list)
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
-        documents, arrays = [], {}
+        documents: list[dict[str, Any]] = []
+        arrays: Tree = {}
         for position, item in enumerate(self.items):
             trajectories = []
             for index, trajectory in enumerate(item.data):

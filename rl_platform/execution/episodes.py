@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,9 +14,14 @@ WINDOW = 100
 class FinishedEpisode(Protocol):
     """One episode of one environment; its return is the sum over agents."""
 
-    episode_return: float
-    length: int
-    agent_returns: dict[str, list[float]]
+    @property
+    def episode_return(self) -> float: ...
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def agent_returns(self) -> Mapping[str, list[float]]: ...
 
 
 @dataclass(slots=True)

@@ -53,10 +53,17 @@ class Op:
 class Source(Protocol):
     """Where items come from. A source in this process waits for nothing and computes in `take`."""
 
-    name: str
-    gives: Kind
-    site: str
-    detail: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def gives(self) -> Kind: ...
+
+    @property
+    def site(self) -> str: ...
+
+    @property
+    def detail(self) -> str: ...
 
     def issue(self) -> None:
         """Start work elsewhere, as far as the source's credit allows."""
@@ -152,7 +159,7 @@ class Plan:
         for name, flow in self.flows.items():
             mark = " (output)" if name == self.output and len(self.flows) > 1 else ""
             lines.append(f"{name}{mark}")
-            parts = [flow.source, *flow.ops]
+            parts: list[Source | Op] = [flow.source, *flow.ops]
             width = max(len(_call(part)) for part in parts)
             for i, part in enumerate(parts):
                 arrow = "└─" if i == len(parts) - 1 else "├─"
