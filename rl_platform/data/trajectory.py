@@ -21,6 +21,8 @@ from rl_platform.data.tree import Tree
 
 FIRST, TERMINATED, TRUNCATED = np.uint8(1), np.uint8(2), np.uint8(4)
 ENDED = np.uint8(6)
+EPISODE = np.int64(1 << 32)
+"""``episode`` is the number of the environment's episode times this, plus the tick at which the life began to act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Trajectory:
     env: np.ndarray  # i32 [L] which environment of the worker
     agent: np.ndarray  # i32 [L] which of the environment's possible agents
     tick: np.ndarray  # i32 [K+T, L] step of the environment's episode
-    episode: np.ndarray  # i64 [K+T, L] tells apart lives of one lane
+    episode: np.ndarray  # i64 [K+T, L] tells apart lives of one lane, see EPISODE
     policy: str
     version: int  # policy version that the last rows were sampled with
     source: int

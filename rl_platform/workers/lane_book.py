@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rl_platform.data.trajectory import ENDED, FIRST, TRUNCATED, Trajectory
+from rl_platform.data.trajectory import ENDED, EPISODE, FIRST, TRUNCATED, Trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import Arrivals, Lanes
 from rl_platform.models.actors import Actor
@@ -44,7 +44,7 @@ class LaneBook:
         self.cursor = np.zeros(count, np.int32)  # rows written in this fragment
         self.open = np.zeros(count, bool)  # the last of them may still be paid
         self.lived = np.zeros(count, bool)  # the present life has acted, and its return is not reported
-        self.life = np.zeros(count, np.int64)  # numbers the lives of a lane
+        self.life = np.zeros(count, np.int64)  # see EPISODE
         self.paid = np.zeros(count, np.float64)  # return of the present life
         self.steps = np.zeros(count, np.int64)  # agent steps in the environment's present episode
         self.back = np.zeros(count, np.int32)
@@ -79,32 +79,35 @@ class LaneBook:
         self.cursor[:] = self.open
         self._place_observations()
 
-    def act(self, env_tick: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
+    def act(self, env_episode: np.ndarray, env_tick: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         """Act in all ready lanes: each of them gets a new open row. Returns actions [L, ...] for the
-        environment.
+        environment. Number and tick of each environment's episode: [num_envs].
         """
         lane = np.flatnonzero(self.arrivals.ready)
         if not len(lane):
             return self.actions
-        columns, row = self.columns, self.identity.look_back + self.cursor[lane]
+        columns = self.columns
+        spot = (self.cursor[lane] + self.identity.look_back) * self.count + lane
         first = self.arrivals.first[lane]
         state: Tree = {path: leaf[lane] for path, leaf in self.state.items()}
         if state:
             self._store_state(lane, state)
-        obs: Tree = {path: leaf[row, lane] for path, leaf in columns.obs.items()}
+        obs: Tree = {path: spots(leaf).take(spot, axis=0) for path, leaf in columns.obs.items()}
         decision = self.actor.act(
             obs, state, first if state else None, None if noise is None else noise[lane]
         )
-        columns.action[row, lane] = decision.action
+        spots(columns.action)[spot] = decision.action
         for name, leaf in columns.extra.items():
-            leaf[row, lane] = decision.extra[name]
+            spots(leaf)[spot] = decision.extra[name]
         for path, leaf in self.state.items():
             self.before[path][lane] = state[path]
             leaf[lane] = decision.state[path]
-        self.life[lane] += first
-        columns.flags[row, lane] = np.where(first, FIRST, 0)
-        columns.tick[row, lane] = env_tick[self.env[lane]]
-        columns.episode[row, lane] = self.life[lane]
+        env = self.env[lane]
+        tick = env_tick[env]
+        self.life[lane] = life = np.where(first, env_episode[env] * EPISODE + tick, self.life[lane])
+        spots(columns.flags)[spot] = first * FIRST
+        spots(columns.tick)[spot] = tick
+        spots(columns.episode)[spot] = life
         self.cursor[lane] += 1
         self.steps[lane] += 1
         self.open[lane], self.lived[lane] = True, True
@@ -169,9 +172,9 @@ class LaneBook:
 
     def _place_observations(self) -> None:
         lane = np.flatnonzero(self.arrivals.ready)
-        row = self.identity.look_back + self.cursor[lane]
+        spot = (self.cursor[lane] + self.identity.look_back) * self.count + lane
         for path, leaf in self.columns.obs.items():
-            leaf[row, lane] = self.arrivals.obs[path][lane]
+            spots(leaf)[spot] = self.arrivals.obs[path].take(lane, axis=0)
 
     def _store_state(self, lane: np.ndarray, state: Tree) -> None:
         every = self.identity.state_every or len(self.columns.reward)
@@ -252,3 +255,8 @@ class LaneBook:
             End(row, lane, tree(f"end{i}/obs"), tree(f"end{i}/state"))
             for i, (row, lane) in enumerate(document["ends"])
         ]
+
+
+def spots(leaf: np.ndarray) -> np.ndarray:
+    """[R, L, ...] with one index for row and lane together: reading and writing by it takes half the time."""
+    return leaf.reshape(-1, *leaf.shape[2:])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rl_platform.data.trajectory import ENDED, FIRST, Trajectory
+from rl_platform.data.trajectory import ENDED, EPISODE, FIRST, Trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, EnvironmentFault
 from rl_platform.envs.watchdog import Watchdog
@@ -134,14 +134,14 @@ class LockstepSampler:
         ended = (flags & ENDED) != 0
         count = np.arange(ticks, dtype=np.int32)[:, None]
         start = -self.tick[None, :]
-        life = self.life + self.first
+        life = self.life + self.first * EPISODE
         if ended.any():
             flags[1:][ended[:-1]] |= FIRST
-            begun = ended[:-1].cumsum(axis=0)
+            begun = scan(np.add, ended[:-1].astype(np.int64))
             starts = np.concatenate([start, np.where(ended[:-1], count[1:], np.iinfo(np.int32).min)])
-            start = np.maximum.accumulate(starts, axis=0)
+            start = scan(np.maximum, starts)
             columns.episode[k] = life
-            columns.episode[k + 1 :] = life + begun
+            columns.episode[k + 1 :] = life + begun * EPISODE
         else:
             columns.episode[k:] = life
         columns.tick[k:] = count - start
@@ -159,7 +159,7 @@ class LockstepSampler:
         if not ended.any():
             self.paid += reward.sum(axis=0, dtype=np.float64)
             return []
-        running = np.concatenate([self.paid[None], reward]).cumsum(axis=0, dtype=np.float64)[1:]
+        running = scan(np.add, np.concatenate([self.paid[None], reward]))[1:]
         lane, row = np.nonzero(ended.T)
         total = running[row, lane]
         before = np.concatenate([[0.0], total[:-1]])
@@ -210,6 +210,12 @@ class LockstepSampler:
             for group in ("next", "past", "state")
         )
         return {self.identity.policy: self._arrivals(self.obs)}
+
+
+def scan(ufunc: np.ufunc, rows: np.ndarray) -> np.ndarray:
+    """``ufunc.accumulate`` down the rows of [T, L], along contiguous memory: far faster for many lanes."""
+    accumulated: np.ndarray = ufunc.accumulate(np.ascontiguousarray(rows.T), axis=1).T
+    return accumulated
 
 
 def _rows(obs: Tree, start: int) -> Iterator[Tree]:

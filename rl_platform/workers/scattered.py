@@ -19,7 +19,7 @@ from rl_platform.workers.fragment import Episode
 from rl_platform.workers.lane_book import LaneBook
 from rl_platform.workers.observation_checks import ObservationChecks
 
-ENV_ARRAYS = ("tick", "paid", "resetting")
+ENV_ARRAYS = ("episode", "tick", "paid", "resetting")
 
 
 class ScatteredSampler:
@@ -40,6 +40,7 @@ class ScatteredSampler:
         self.checks = {
             policy: ObservationChecks(adapter.name, lanes) for policy, lanes in adapter.lanes.items()
         }
+        self.episode = np.zeros(adapter.num_envs, np.int64)
         self.tick = np.zeros(adapter.num_envs, np.int32)
         self.paid = np.zeros(adapter.num_envs, np.float64)
         self.resetting = np.zeros(adapter.num_envs, bool)
@@ -52,6 +53,7 @@ class ScatteredSampler:
     def reset(self, seeds: list[int]) -> int:
         """New episodes everywhere; returns the agent steps of the episodes that were open."""
         abandoned = sum(book.forget() for book in self.books.values())
+        self.episode += 1
         self.tick[:], self.paid[:], self.resetting[:] = 0, 0.0, False
         self.lives = [{} for _ in self.lives]
         self.adapter.reset_into(self.arrivals, seeds)
@@ -82,7 +84,7 @@ class ScatteredSampler:
         actions = {}
         for policy, book in self.books.items():
             drawn = noise[policy]
-            actions[policy] = book.act(self.tick, None if drawn is None else drawn[t])
+            actions[policy] = book.act(self.episode, self.tick, None if drawn is None else drawn[t])
         for book in self.books.values():
             book.expect()
         self.watchdog.beat += 1
@@ -96,6 +98,7 @@ class ScatteredSampler:
         for env in np.flatnonzero(over):
             episodes.append(Episode(float(self.paid[env]), int(self.tick[env]), self.lives[env]))
             self.lives[env] = {}
+        self.episode += over
         self.tick[over], self.paid[over] = 0, 0.0
         if self.adapter.late_reset:
             self.resetting = over.copy()

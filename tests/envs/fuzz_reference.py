@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from rl_platform.data.spaces import ActionSpace, Spaces
-from rl_platform.data.trajectory import FIRST, TERMINATED, TRUNCATED
+from rl_platform.data.trajectory import EPISODE, FIRST, TERMINATED, TRUNCATED
 from rl_platform.data.tree import Tree
 from rl_platform.envs.fuzz import FuzzEnv
 from rl_platform.models.policy import Act
 
-OBS, ACTION, REWARD, FLAGS, TICK = slice(0, 5), 5, 6, 7, 8
-VALUE, NEXT_VALUE, NEXT_OBS = 9, 10, slice(11, 16)
-HAS_FINAL, FINAL_VALUE, FINAL_OBS, WIDTH = 16, 17, slice(18, 23), 23
+OBS, ACTION, REWARD, FLAGS, TICK, LIFE = slice(0, 5), 5, 6, 7, 8, 9
+VALUE, NEXT_VALUE, NEXT_OBS = 10, 11, slice(12, 17)
+HAS_FINAL, FINAL_VALUE, FINAL_OBS, WIDTH = 17, 18, slice(19, 24), 24
 
 
 def choose(obs: np.ndarray) -> np.ndarray:
@@ -77,6 +77,7 @@ class Driver:
         self.tick, self.paid = 0, 0.0
         self.open: dict[str, int] = {}  # agent → steps of its life
         self.last: dict[str, int] = {}  # agent → where its last row of this episode starts
+        self.began: dict[str, float] = {}  # what tells the life apart
         self.life_paid: dict[str, float] = {}
         self.lives: dict[str, list[float]] = {}
 
@@ -111,12 +112,13 @@ class Driver:
         for agent, obs in self.pending.items():
             count = self.open.get(agent, 0) + 1
             flags = float(FIRST) if count == 1 else 0.0
-            if count == 1:
-                self.life_paid[agent] = 0.0
             actions[agent] = int(choose(obs))
             self.open[agent] = count
             self.last[agent] = len(self.rows[agent])
-            row = [*obs.tolist(), actions[agent], 0.0, flags, self.tick, count]
+            if count == 1:
+                self.began[agent] = float((len(self.out.episodes) + 1) * EPISODE + self.tick)
+                self.life_paid[agent] = 0.0
+            row = [*obs.tolist(), actions[agent], 0.0, flags, self.tick, self.began[agent], count]
             self.rows[agent].extend(row + [0.0] * (WIDTH - len(row)))
         return actions
 

@@ -58,6 +58,7 @@ def check(trajectory: Trajectory, wanted: Expected, look_back: int) -> None:
     got[:, ref.REWARD] = trajectory.reward[row, lane]
     got[:, ref.FLAGS] = trajectory.flags[row, lane]
     got[:, ref.TICK] = trajectory.tick[row, lane]
+    got[:, ref.LIFE] = trajectory.episode[row, lane]
     got[:, ref.VALUE] = trajectory.extra["value"][row, lane]
     goes_on = (trajectory.flags[row, lane] & ENDED) == 0
     got[goes_on, ref.NEXT_VALUE] = trajectory.extra["value"][row + 1, lane][goes_on]
@@ -72,19 +73,8 @@ def check(trajectory: Trajectory, wanted: Expected, look_back: int) -> None:
     got[at, ref.FINAL_OBS] = trajectory.final.obs["obs"]
     truth[row < k, ref.HAS_FINAL :] = 0  # the finals of look-back rows were delivered with them
     np.testing.assert_array_equal(got, truth)
-    check_lives(trajectory, row, lane)
     check_states(trajectory)
     wanted.delivered += trajectory.length
-
-
-def check_lives(trajectory: Trajectory, row: np.ndarray, lane: np.ndarray) -> None:
-    """Rows of a lane have the same episode number exactly where they show the same life."""
-    life, episode = trajectory.obs["obs"][row, lane, 0], trajectory.episode[row, lane]
-    order = np.lexsort((row, lane))
-    same_lane = lane[order][1:] == lane[order][:-1]
-    same_life = life[order][1:] == life[order][:-1]
-    same_number = episode[order][1:] == episode[order][:-1]
-    np.testing.assert_array_equal(same_life[same_lane], same_number[same_lane])
 
 
 def check_states(trajectory: Trajectory) -> None:
