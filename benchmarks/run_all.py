@@ -1,0 +1,199 @@
+"""Every claim about speed, measured: this library and its peers in turn, several rounds, medians, ratio and spread.
+
+    python benchmarks/run_all.py [--rounds 3] [--quick] [--prototype PATH] [--only NAME ...] [--readme]
+
+Our side is always `rlp run` as a subprocess with its default tracking and checkpoints; every process has one thread.
+Speeds are env steps per second of training, counted on both sides from the end of the first iteration or from the
+first env step. Peers live in environments of their own (`make bench-setup`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+ENVIRONMENT = {
+    **os.environ,
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Ours against a peer's: ``bound`` is the ratio of speeds that must be reached, ``goal`` the one hoped for."""
+
+    name: str
+    title: str
+    job: str
+    peer: str
+    peer_steps: int
+    our_steps: int
+    bound: float
+    goal: float | None = None
+
+
+CLAIMS = (
+    Claim("sb3", "PPO CartPole, 8 environments", "ppo-cartpole", "sb3:ppo-cartpole", 100_000, 300_000, 3.0, 4.0),
+    Claim("rllib", "PPO CartPole, 8 environments", "ppo-cartpole", "rllib:ppo-cartpole", 40_000, 300_000, 7.0, 10.0),
+    Claim("prototype", "PPO CartPole, 8 environments", "ppo-cartpole", "prototype", 0, 300_000, 0.85),
+    Claim("native", "PPO, native vector environment, 1,024 lanes", "ppo-native", "sb3:ppo-native", 400_000, 1_500_000, 3.0),
+    Claim("image", "PPO, 84×84×4 images, Nature network", "ppo-image", "sb3:ppo-image", 5_120, 6_144, 1.35, 1.5),
+    Claim("dqn", "DQN CartPole, an update every 4 env steps", "dqn-cartpole", "sb3:dqn-cartpole", 20_000, 40_000, 2.5),
+)
+
+
+def main() -> int:
+    arguments = _arguments()
+    rows, wrong = [], False
+    for claim in CLAIMS:
+        if arguments.only and claim.name not in arguments.only:
+            continue
+        peer = _peer(claim, arguments)
+        if peer is None:
+            print(f"{claim.name}: skipped, its peer is not there (make bench-setup; --prototype PATH)")
+            continue
+        row = measure(claim, peer, arguments)
+        rows.append(row)
+        wrong |= row["ratio"] < claim.bound
+        print(_line(row), flush=True)
+    start = start_up(arguments.rounds)
+    print(f"start: rlp run reaches its first env step in {start['ours']:.2f} s, import torch takes {start['torch']:.2f} s")
+    results = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "claims": rows, "start": start}
+    (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    if arguments.readme:
+        write_readme(results)
+    return int(wrong)
+
+
+def measure(claim: Claim, peer: Callable[[], float], arguments: argparse.Namespace) -> dict:
+    """Rounds of peer, ours, in turn; the first of each warms caches and is thrown away."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    for number in range(arguments.rounds + (0 if arguments.quick else 1)):
+        theirs.append(peer())
+        result = run_ours(claim.job, claim.our_steps // (10 if arguments.quick else 1))
+        ours.append(result["envStepsPerSecond"])
+        if number == 0 and not arguments.quick:
+            ours, theirs = [], []
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return {
+        "name": claim.name,
+        "title": claim.title,
+        "peer": claim.peer.split(":")[0],
+        "ours": statistics.median(ours),
+        "theirs": statistics.median(theirs),
+        "ratio": statistics.median(ratios),
+        "low": min(ratios),
+        "high": max(ratios),
+        "bound": claim.bound,
+        "goal": claim.goal,
+    }
+
+
+def run_ours(job: str, steps: int) -> dict:
+    """The result of ``rlp run`` on one of the jobs here."""
+    with tempfile.TemporaryDirectory(prefix="rlp-bench-") as folder:
+        command = [str(Path(sys.executable).parent / "rlp"), "run", f"jobs/{job}.yaml", "--output", f"{folder}/run"]
+        command += ["--quiet", "--json", "--set", f"spec.stop.envSteps={steps}"]
+        run = subprocess.run(command, cwd=HERE, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise SystemExit(f"{' '.join(command)} failed:\n{run.stderr}")
+        result: dict = json.loads(run.stdout.strip().splitlines()[-1])
+        return result
+
+
+def start_up(rounds: int) -> dict[str, float]:
+    """Seconds from process start to the first env step, beside an import of torch alone."""
+    ours, torch = [], []
+    for _ in range(rounds):
+        script = "import time; t = time.perf_counter(); import torch; print(time.perf_counter() - t)"
+        out = subprocess.run(
+            [sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, check=True
+        )
+        torch.append(float(out.stdout))
+        ours.append(run_ours("ppo-cartpole", 2048)["startupSeconds"])
+    return {"ours": statistics.median(ours), "torch": statistics.median(torch)}
+
+
+def _peer(claim: Claim, arguments: argparse.Namespace) -> Callable[[], float] | None:
+    kind, _, task = claim.peer.partition(":")
+    if kind == "prototype":
+        path = arguments.prototype
+        return (lambda: _prototype(path)) if path and Path(path).is_file() else None
+    python = ROOT / f".venv-peers-{kind}" / "bin" / "python"
+    if not python.exists():
+        return None
+    steps = claim.peer_steps // (5 if arguments.quick else 1)
+    command = [str(python), str(HERE / "peers" / f"{kind}.py"), task, str(steps)]
+    return lambda: float(json.loads(_output(command).strip().splitlines()[-1])["envStepsPerSecond"])
+
+
+def _prototype(path: str) -> float:
+    found = re.search(r"(\d+) steps/s", _output([sys.executable, path, "10"]))
+    if found is None:
+        raise SystemExit(f"{path} printed no speed")
+    return float(found.group(1))
+
+
+def _output(command: list[str]) -> str:
+    run = subprocess.run(command, cwd=HERE, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{run.stderr[-3000:]}")
+    return run.stdout
+
+
+def _line(row: dict) -> str:
+    verdict = "holds" if row["ratio"] >= row["bound"] else "MISSED"
+    return (
+        f"{row['title']} against {row['peer']}: {row['ours']:,.0f} to {row['theirs']:,.0f} env steps/s, "
+        f"{row['ratio']:.2f}× ({row['low']:.2f} to {row['high']:.2f}), asked {row['bound']}×: {verdict}"
+    )
+
+
+def write_readme(results: dict) -> None:
+    """Put the table between the README's markers."""
+    names = {"sb3": "Stable-Baselines3", "rllib": "RLlib, new stack", "prototype": "hand-written prototype"}
+    lines = ["| task | env steps/s | peer | its env steps/s | ratio (range) |", "|---|---|---|---|---|"]
+    for row in results["claims"]:
+        lines.append(
+            f"| {row['title']} | {row['ours']:,.0f} | {names[row['peer']]} | {row['theirs']:,.0f} "
+            f"| {row['ratio']:.1f}× ({row['low']:.1f} to {row['high']:.1f}) |"
+        )
+    start = results["start"]
+    lines += [
+        "",
+        f"`rlp run` reaches its first env step in {start['ours']:.1f} s where `import torch` takes "
+        f"{start['torch']:.1f} s. One thread per process, {results['machine']}, rounds in turn, medians.",
+    ]
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    body = "\n".join(lines)
+    pattern = r"(<!-- benchmark -->\n).*?(\n?<!-- /benchmark -->)"
+    readme.write_text(re.sub(pattern, lambda match: f"{match[1]}{body}{match[2]}", text, flags=re.S))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="few steps, no warm-up: only to see that all of it runs")
+    parser.add_argument("--prototype", help="the prototype's file")
+    parser.add_argument("--only", nargs="*", help=f"of {', '.join(claim.name for claim in CLAIMS)}")
+    parser.add_argument("--readme", action="store_true", help="write the README's table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
