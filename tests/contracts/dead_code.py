@@ -39,8 +39,8 @@ BY_PYDANTIC = ("@field_validator", "@model_validator", "@field_serializer", "@mo
 
 
 def unused(paths: Iterable[Path], allowed: Mapping[str, str] = ALLOWED) -> list[str]:
-    """One line per finding. Fields and enum members of the spec are not code: the other half of the contract reads
-    them, be it a manifest or the operator."""
+    """One line per finding. Fields and enum members of the spec are no dead code: manifests and the operator,
+    the other half of the contract, read them."""
     vulture = Vulture(ignore_decorators=list(BY_PYDANTIC))
     vulture.scavenge([str(path) for path in paths])
     names: set[str] = set()

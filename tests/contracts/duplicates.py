@@ -1,4 +1,4 @@
-"""Finds code that was copied: the same run of tokens in two places of the library, whatever its layout and comments.
+"""Finds copied code: the same run of tokens in two places of the library, whatever its layout and comments.
 
 Run it as ``python -m tests.contracts.duplicates``.
 """
@@ -12,14 +12,24 @@ import tokenize
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.contracts.source_files import LIBRARY, library_files, shown
 
 LEAST_TOKENS = 60
 LEAST_LINES = 6
-ALONE = LIBRARY / "serving" / "pyfunc_model.py"  # goes into every registered model, where the library is absent
-SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
+ALONE = (
+    LIBRARY / "serving" / "pyfunc_model.py"
+)  # goes into every registered model, where the library is absent
+SKIPPED = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENCODING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ def copies(paths: Iterable[Path], least: int = LEAST_TOKENS, lines: int = LEAST_
     found: list[Copy] = []
     covered: set[tuple[Path, int, Path, int]] = set()
     for starts in places.values():
-        for (path, at), (other, there) in zip(starts, starts[1:], strict=False):
+        for (path, at), (other, there) in pairwise(starts):
             if (path, at - 1, other, there - 1) not in covered:
                 found += _whole(streams, (path, at), (other, there), lines)
             covered.add((path, at, other, there))
@@ -79,7 +89,7 @@ def copies(paths: Iterable[Path], least: int = LEAST_TOKENS, lines: int = LEAST_
 def _whole(
     streams: dict[Path, list[Token]], one: tuple[Path, int], two: tuple[Path, int], lines: int
 ) -> list[Copy]:
-    """The run from two equal windows to where they part; nothing where it overlaps itself or is a few lines only."""
+    """The run from two equal windows to where they part; nothing where it overlaps itself or is short."""
     (path, at), (other, there) = one, two
     a, b = streams[path], streams[other]
     length = 0

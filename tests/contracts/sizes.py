@@ -50,7 +50,7 @@ def sizes(path: Path) -> Iterator[Size]:
 
 
 def report(paths: Iterable[Path], listed: Path = LIBRARY) -> tuple[str, bool]:
-    """The text, and whether everything is within the hard limits. Only ``listed`` has its middle sizes shown."""
+    """The text, and whether all is within the hard limits. What is above the aim is listed for ``listed`` only."""
     everything = [(path, size) for path in paths for size in sizes(path)]
     failures = [size for _, size in everything if size.too_large]
     above = [
@@ -60,7 +60,8 @@ def report(paths: Iterable[Path], listed: Path = LIBRARY) -> tuple[str, bool]:
     ]
     lines = [f"  too large ({size.limit.most}): {size.lines:4} {size.where}" for size in failures]
     lines += [
-        f"  above {size.limit.aim:3}: {size.lines:4} {size.where}" for size in sorted(above, key=lambda s: -s.lines)
+        f"  above {size.limit.aim:3}: {size.lines:4} {size.where}"
+        for size in sorted(above, key=lambda s: -s.lines)
     ]
     files = [size.lines for _, size in everything if size.limit is FILE]
     lines.insert(0, f"Sizes: {sum(files):,} lines in {len(files)} files; {len(failures)} too large")

@@ -1,0 +1,91 @@
+"""The README is true: what it names exists, and the commands that it marks as quick do what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.source_files import ROOT
+
+README = (ROOT / "README.md").read_text()
+SUFFIXES = ("py", "yaml", "md", "toml", "txt")
+MADE_BY_A_RUN = {"spec.yaml"}
+
+
+def named_files(text: str) -> set[str]:
+    """Paths in backticks: those with a folder, and those that end as our files do."""
+    quoted = re.findall(r"`([A-Za-z0-9_./-]+)`", text)
+    return {
+        name
+        for name in quoted
+        if (name.rpartition(".")[2] in SUFFIXES or name.startswith(("rl_platform/", "helm/", "tests/")))
+        and name not in MADE_BY_A_RUN
+    }
+
+
+def quick_blocks(text: str) -> list[list[str]]:
+    """The commands of every ``console quick`` block."""
+    blocks = re.findall(r"^```console quick\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [
+        [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")] for block in blocks
+    ]
+
+
+def test_every_file_that_the_readme_names_exists() -> None:
+    names = named_files(README)
+    assert len(names) > 5
+    assert [name for name in sorted(names) if not (ROOT / name).exists()] == []
+
+
+def test_a_file_that_is_not_there_would_be_seen() -> None:
+    assert named_files("see `rl_platform/driver/none.py` and `x.yaml`, not `make test`") == {
+        "rl_platform/driver/none.py",
+        "x.yaml",
+    }
+
+
+def test_the_readme_keeps_the_places_that_benchmarks_and_learning_tests_fill() -> None:
+    for name in ("learning", "benchmark"):
+        assert README.index(f"<!-- {name} -->") < README.index(f"<!-- /{name} -->")
+
+
+def test_the_readme_has_quick_commands() -> None:
+    assert all(quick_blocks(README))
+    assert len(quick_blocks(README)) >= 2
+
+
+@pytest.mark.parametrize("commands", quick_blocks(README), ids=lambda commands: commands[0].split()[1])
+def test_the_quick_commands_of_the_readme_work(commands: list[str], tmp_path: Path) -> None:
+    (tmp_path / "helm").symlink_to(ROOT / "helm")
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for command in commands:
+        ran = subprocess.run(
+            shlex.split(command),
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert ran.returncode == 0, f"{command}\n{ran.stdout}{ran.stderr}"
+        assert ran.stdout, f"{command} says nothing"
+
+
+def test_the_commands_that_the_readme_shows_are_those_there_are() -> None:
+    shown = set(re.findall(r"^\$ (?:cd \S+ && )?rlp (\w+)", README, re.MULTILINE))
+    helped = subprocess.run(
+        [sys.executable, "-m", "rl_platform.cli.main", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    there_are = set(re.findall(r"^    (\w+)(?: |$)", helped, re.MULTILINE))
+    assert shown == there_are
