@@ -22,7 +22,7 @@ from rl_platform.data.tree import Tree
 FIRST, TERMINATED, TRUNCATED = np.uint8(1), np.uint8(2), np.uint8(4)
 ENDED = np.uint8(6)
 EPISODE = np.int64(1 << 32)
-"""``episode`` is the number of the environment's episode times this, plus the tick at which the life began to act."""
+"""``episode`` is the number of the environment's episode times this, plus the tick in which the life first acted."""
 
 
 @dataclass(frozen=True, slots=True)
