@@ -179,8 +179,8 @@ def _only_one(run_dir: Path) -> IO[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """``RUN_DIR``. Sets itself to the lowest priority first."""
-    os.nice(19)
+    """``RUN_DIR``. Sets itself to a low priority first."""
+    os.nice(10)
     sink = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what MLflow prints is no message
     run_dir = Path(arguments[0])
