@@ -5,6 +5,7 @@ The spool is ``progress.jsonl`` itself, so neither a crash, a resume nor an abse
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -151,7 +152,8 @@ class MlflowTracker:
         assert process.stdin is not None
         for line in process.stdout:
             self._hear(json.loads(line))
-        process.stdin.close()
+        with contextlib.suppress(OSError):  # it may have died before it read what is still in the pipe
+            process.stdin.close()
         process.stdout.close()
         return f"exit code {process.wait()}"
 

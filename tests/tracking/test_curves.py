@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rl_platform.tracking.curves import plot_runs
@@ -25,7 +26,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[float, float]
 
     def savefig(figure: Figure, *arguments: object, **named: object) -> None:
         for line in figure.axes[0].lines:
-            lines[str(line.get_label())] = [(float(x), float(y)) for x, y in line.get_xydata()]  # type: ignore[union-attr]
+            lines[str(line.get_label())] = [(x, y) for x, y in np.asarray(line.get_xydata()).tolist()]
         save(figure, *arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Figure, "savefig", savefig)
