@@ -24,6 +24,7 @@ from rl_platform.execution.operators import (
     replay,
     report,
     rollouts,
+    select_experiences,
     store_to_replay,
     train_one_step,
     update_target_network,
@@ -71,7 +72,9 @@ def plan(run: Run, cfg: Config) -> Plan:
     """Store fragments and learn from samples, in a fixed ratio of env steps to updates."""
     steps = cfg.fragment_length * run.workers.num_envs
     learn_every = max(1, steps // cfg.train_every)
-    store = rollouts(run, ticks=cfg.fragment_length).then(store_to_replay(run, n_step(cfg.n_step, cfg.gamma)))
+    store = rollouts(run, ticks=cfg.fragment_length).then(
+        select_experiences(run.trained), store_to_replay(run, n_step(cfg.n_step, cfg.gamma))
+    )
     learn = replay(run, batch_size=cfg.batch_size, minibatches=learn_every).then(
         train_one_step(run, dqn_loss(cfg)),
         update_target_network(run, every=Every(updates=cfg.target_update_every)),

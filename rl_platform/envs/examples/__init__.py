@@ -1,0 +1,1 @@
+"""Small environments with known answers, which the example jobs and the learning tests train on."""

@@ -1,0 +1,80 @@
+"""Probes of the algorithms through their real plans: right values and actions are known exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rl_platform.driver.building import Assembly
+from tests.integration.probes import DQN, PPO, BoxBandit, job, trained
+
+
+def value(assembly: Assembly, *seen: float) -> np.ndarray:
+    """V (PPO) or the largest Q (DQN) of observations."""
+    obs = {"obs": np.array(seen, np.float32)[:, None]}
+    policy, run = assembly.policies["default"], assembly.run
+    if policy.value:
+        actor = assembly.actors()["default"]
+        return actor.act(obs, {}, None, None).extra["value"]
+    import torch
+
+    batch = {"obs": torch.from_numpy(obs["obs"])}
+    heads = policy.heads(run.learner.learners["default"].params, batch, {})
+    return heads["q"].detach().numpy().max(axis=1)
+
+
+def action(assembly: Assembly, *seen: float) -> np.ndarray:
+    obs = {"obs": np.array(seen, np.float32)[:, None]}
+    return assembly.actors()["default"].act(obs, {}, None, None).env_action
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        {"ppo": PPO | {"gamma": 0.9, "gaeLambda": 0.0}},
+        {"ppo": PPO | {"gamma": 0.9, "gaeLambda": 0.95}},
+        {"dqn": DQN | {"gamma": 0.9}},
+        {"dqn": DQN | {"gamma": 0.9, "nStep": 4}},
+    ],
+    ids=["ppo-td0", "ppo-gae", "dqn", "dqn-4-step"],
+)
+def test_truncated_episodes_are_worth_what_endless_ones_are(algorithm: dict) -> None:
+    entrypoint = "tests.integration.probes:Endless"
+    spec = job({"entrypoint": entrypoint, "maxEpisodeSteps": 10}, algorithm)
+    assembly = trained(spec, 25_000 if "ppo" in algorithm else 8_000)
+    # 5.26 (TD) or 4.14 (Monte Carlo) where a truncation counts as a termination.
+    assert value(assembly, 0.0) == pytest.approx([10.0], abs=0.25)
+
+
+@pytest.mark.parametrize(
+    "algorithm", [{"ppo": PPO | {"gamma": 0.7}}, {"dqn": DQN | {"gamma": 0.7}}], ids=["ppo", "dqn"]
+)
+def test_a_reward_one_step_away_is_worth_gamma(algorithm: dict) -> None:
+    assembly = trained(job("TwoSteps", algorithm), 10_000 if "ppo" in algorithm else 4_000)
+    assert value(assembly, 0.0, 1.0) == pytest.approx([0.7, 1.0], abs=0.03)
+
+
+@pytest.mark.parametrize("algorithm", [{"ppo": PPO}, {"dqn": DQN}], ids=["ppo", "dqn"])
+def test_values_follow_what_is_observed(algorithm: dict) -> None:
+    assembly = trained(job("PaysObservation", algorithm), 10_000 if "ppo" in algorithm else 4_000)
+    assert value(assembly, -1.0, 1.0) == pytest.approx([-1.0, 1.0], abs=0.05)
+
+
+@pytest.mark.parametrize("algorithm", [{"ppo": PPO}, {"dqn": DQN}], ids=["ppo", "dqn"])
+def test_the_better_of_two_actions_is_found(algorithm: dict) -> None:
+    assembly = trained(job("TwoActions", algorithm), 4_000)
+    assert action(assembly, 0.0).tolist() == [1]
+
+
+@pytest.mark.parametrize("algorithm", [{"ppo": PPO}, {"dqn": DQN}], ids=["ppo", "dqn"])
+def test_the_action_follows_the_observation(algorithm: dict) -> None:
+    assembly = trained(job("PaysMatch", algorithm), 6_000)
+    assert action(assembly, -1.0, 1.0).tolist() == [0, 1]
+
+
+def test_the_best_action_of_a_box_is_found_within_two_percent() -> None:
+    ppo = PPO | {"batchSize": 512, "minibatchSize": 128, "clipRange": 0.3}
+    schedules = {"learningRate": {"kind": "linear", "final": 1e-4}}
+    assembly = trained(job("BoxBandit", {"ppo": ppo}, schedules=schedules, stop={"envSteps": 40_000}), 40_000)
+    found = action(assembly, 0.0)[0]
+    assert np.abs((found - BoxBandit.best) / BoxBandit.span) == pytest.approx([0, 0], abs=0.02)
