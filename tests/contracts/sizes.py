@@ -50,7 +50,7 @@ def sizes(path: Path) -> Iterator[Size]:
 
 
 def report(paths: Iterable[Path], listed: Path = LIBRARY) -> tuple[str, bool]:
-    """The text, and whether all is within the hard limits. What is above the aim is listed for ``listed`` only."""
+    """The text, and whether all is within the hard limits. Above the aim, only ``listed`` is listed."""
     everything = [(path, size) for path in paths for size in sizes(path)]
     failures = [size for _, size in everything if size.too_large]
     above = [

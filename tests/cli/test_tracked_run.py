@@ -1,0 +1,75 @@
+"""A run as the examples have it: tracked in MLflow, its policy registered and loaded again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import CARTPOLE, TINY, clean_environment, result_of, rlp
+
+TRACKED = tuple(argument for argument in TINY if "tracking" not in argument)
+Process = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def tracked(workplace: Path) -> Process:
+    ran = rlp(workplace, "run", CARTPOLE, *TRACKED)
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+def test_the_policy_is_registered_as_champion_in_the_runs_own_store(
+    workplace: Path, tracked: Process
+) -> None:
+    run = workplace / "runs" / "cartpole-ppo"
+    model = result_of(run)["model"]
+    assert model["name"] == "cartpole-ppo"
+    assert model["uri"] == "models:/cartpole-ppo@champion"
+    assert str(model["version"]) == "1"
+    assert (run / "mlflow.db").is_file()
+    assert "models:/cartpole-ppo@champion" in tracked.stdout
+
+
+def test_nothing_is_written_outside_the_runs_folder(workplace: Path, tracked: Process) -> None:
+    del tracked
+    assert [path.name for path in workplace.iterdir()] == ["runs"]
+    assert [path.name for path in (workplace / "runs").iterdir()] == ["cartpole-ppo"]
+
+
+def test_the_closing_lines_load_the_policy_in_five_lines_of_python(workplace: Path, tracked: Process) -> None:
+    program = textwrap.dedent(tracked.stdout.partition("Load the policy:\n")[2])
+    assert len(program.splitlines()) == 5
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=workplace,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() in ("0", "1")
+
+
+def test_evaluate_plays_the_registered_model(workplace: Path, tracked: Process) -> None:
+    del tracked
+    ran = rlp(workplace, "evaluate", "models:/cartpole-ppo@champion", "--episodes", "2", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout.splitlines()[-1])["episodes"] == 2
+
+
+def test_a_run_again_keeps_the_better_champion(workplace: Path, tracked: Process) -> None:
+    """The same seed gives the same policy, which is not worse: the second version takes the alias over."""
+    del tracked
+    ran = rlp(workplace, "run", CARTPOLE, *TRACKED, "--overwrite")
+    assert ran.returncode == 0, ran.stderr
+    model = result_of(workplace / "runs" / "cartpole-ppo")["model"]
+    assert (str(model["version"]), model["alias"]) == ("2", "champion")
+    assert os.listdir(workplace) == ["runs"]
