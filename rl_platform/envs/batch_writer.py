@@ -23,6 +23,8 @@ BatchWriter = Callable[[Any, Mapping[str, np.ndarray], Lanes], None]
 """(batch, leaves [L, ...] by path, lanes): writes these lanes of the batch. Raises FieldFault."""
 Place = Callable[[np.ndarray], np.ndarray]
 EVERY = slice(None)
+ANY_NUMBER = np.dtype(np.float64)
+"""Masks come as bool, int or float arrays; whatever is not zero is legal."""
 
 
 class LaneFault(FieldFault):
@@ -46,7 +48,7 @@ def batch_writer(
     leaf = observation_leaves(space, max_set_size, path)[path]
     shape = (num_envs, *(space.shape or ()))
     if path == ACTION_MASK:
-        return array_batch_writer(path, shape, np.dtype(np.int8), lambda mask: mask != 0)
+        return array_batch_writer(path, shape, ANY_NUMBER, lambda mask: mask != 0)
     return array_batch_writer(path, shape, space.dtype or np.dtype(leaf.dtype), _place(space, leaf, path))
 
 

@@ -109,7 +109,7 @@ def _dict_writer(space: gym_spaces.Dict, max_set_size: int | None, path: str) ->
         write_child = observation_writer(child, max_set_size, child_path)
         if child_path == ACTION_MASK:
             write_child = array_writer(
-                ACTION_MASK, tuple(child.shape or ()), np.dtype(np.int8), lambda mask: mask != 0
+                ACTION_MASK, tuple(child.shape or ()), np.dtype(np.float64), lambda mask: mask != 0
             )
         writers.append((key, write_child))
     keys = len(writers)

@@ -19,7 +19,7 @@ from rl_platform.data.spaces import Spaces
 from rl_platform.data.trajectory import TERMINATED, TRUNCATED
 from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentFault, Lanes
-from rl_platform.envs.batch_writer import EVERY, LaneFault, array_batch_writer, batch_writer
+from rl_platform.envs.batch_writer import ANY_NUMBER, EVERY, LaneFault, array_batch_writer, batch_writer
 from rl_platform.envs.environment_state import get_environment_state, set_environment_state
 from rl_platform.envs.faults import FieldFault, fault_at
 from rl_platform.envs.observation_writer import observation_writer
@@ -241,7 +241,7 @@ def _autoreset_mode(env: Vector, name: str) -> AutoresetMode:
 
 def _mask_batch_writer(spaces: Spaces, num_envs: int) -> Any:
     shape = (num_envs, *spaces.obs[ACTION_MASK].shape)
-    return array_batch_writer(ACTION_MASK, shape, np.dtype(np.float64), lambda mask: mask != 0)
+    return array_batch_writer(ACTION_MASK, shape, ANY_NUMBER, lambda mask: mask != 0)
 
 
 def _neutral_action(env: Vector) -> np.ndarray:

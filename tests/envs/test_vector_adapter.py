@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import batch_space
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rl_platform.data.trajectory import FIRST, Trajectory
+from rl_platform.data.tree import ACTION_MASK
+from rl_platform.envs.adapter import Arrivals, EnvironmentFault
+from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
+from rl_platform.envs.vector_adapter import VectorAdapter
+from rl_platform.models.policy import Act
+from rl_platform.workers.rollout_worker import RolloutWorker
+from tests.envs.chains import CUT, RESET, TERMINAL, ChainEnv
+from tests.workers.rows import lane_rows
+from tests.workers.simple_actors import CountingActor, SumActor
+
+LANES = 3
+MODES = list(AutoresetMode)
+
+
+def chains(mode: AutoresetMode, env: Any = ChainEnv, lanes: int = LANES) -> VectorAdapter:
+    return VectorAdapter(SyncVectorEnv([env] * lanes, autoreset_mode=mode), name="chains")
+
+
+def sampled(
+    adapter: Any, cuts: list[int], look_back: int = 0, actor: Any = CountingActor
+) -> tuple[list[Trajectory], list[Any], int]:
+    """Trajectories, episodes and env steps."""
+    actors = {"default": actor(adapter.lanes["default"].spaces)}
+    worker = RolloutWorker(adapter, actors, look_back=look_back, seed=5)
+    made = [worker.sample(ticks) for ticks in cuts]
+    adapter.close()
+    episodes = [episode for fragment in made for episode in fragment.episodes]
+    env_steps = sum(fragment.env_steps for fragment in made)
+    return [fragment.trajectories["default"] for fragment in made], episodes, env_steps
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.integers(1, 9), min_size=1, max_size=8), look_back=st.integers(0, 3))
+def test_all_modes_however_cut_give_the_rows_of_a_plain_loop(
+    mode: AutoresetMode, cuts: list[int], look_back: int
+) -> None:
+    plain = sampled(GymnasiumAdapter(ChainEnv, LANES, name="chain"), [sum(cuts)])
+    vector = sampled(chains(mode), cuts, look_back)
+    late = mode is AutoresetMode.NEXT_STEP
+    for lane in range(LANES):
+        wanted, got = lane_rows(plain[0], lane), lane_rows(vector[0], lane)
+        assert got == (wanted[: len(got)] if late else wanted)
+        resets = sum(row["flags"] & int(FIRST) != 0 for row in got) - 1
+        ended = "final" in got[-1]  # the reset of an episode that ended in the last tick is still to come
+        assert len(got) in ({sum(cuts) - resets, sum(cuts) - resets - ended} if late else {sum(cuts)})
+    assert vector[2] == sum(int(trajectory.length.sum()) for trajectory in vector[0])
+    if not late:
+        assert vector[1] == plain[1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_stored_step_starts_at_a_terminal_marker_and_none_is_a_reset(mode: AutoresetMode) -> None:
+    (trajectory,), episodes, env_steps = sampled(chains(mode), [200])
+    valid = np.arange(200)[:, None] < trajectory.length
+    marker = trajectory.obs["obs"][:-1, :, 3][valid]
+    assert not np.isin(marker, (TERMINAL, CUT)).any()
+    assert np.array_equal(marker == RESET, (trajectory.flags[valid] & FIRST) != 0)
+    # Chains pay 1, 2, 3, ...: a stored reset would be a step that pays nothing.
+    assert (trajectory.reward[valid] > 0).all()
+    assert set(trajectory.final.obs["obs"][:, 3].tolist()) == {TERMINAL, CUT}
+    assert sum(episode.length for episode in episodes) <= env_steps == valid.sum()
+
+
+def test_processes_of_their_own_give_the_same_rows() -> None:
+    made = AsyncVectorEnv([ChainEnv] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    apart = sampled(VectorAdapter(made, name="chains"), [30])
+    plain = sampled(GymnasiumAdapter(ChainEnv, 2, name="chain"), [30])
+    for lane in range(2):
+        assert lane_rows(apart[0], lane) == lane_rows(plain[0], lane)
+
+
+class Counters(VectorEnv[Any, Any, Any]):
+    """A vector of its own, batched throughout: lane i's episodes end after 2+i steps; masks come in the info."""
+
+    def __init__(self, num_envs: int, mode: AutoresetMode) -> None:
+        self.metadata = {"autoreset_mode": mode}
+        self.num_envs = num_envs
+        self.single_observation_space = Dict(count=Box(0, np.inf, (1,)), lane=Discrete(num_envs, start=10))
+        self.single_action_space = Discrete(3, start=1)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.count = np.zeros(num_envs, np.int64)
+        self.seeds: list[Any] = []
+        self.actions: list[np.ndarray] = []
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        lane = 10 + np.arange(self.num_envs)
+        return {"count": self.count[:, None].astype(np.float32), "lane": lane}
+
+    def _info(self) -> dict[str, np.ndarray]:
+        return {"action_mask": (self.count[:, None] % 2 == np.arange(3) % 2).astype(np.int8)}
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        mask = np.ones(self.num_envs, bool) if options is None else options["reset_mask"]
+        self.seeds.append(seed)
+        self.count[mask] = 0
+        return self._observe(), self._info()
+
+    def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        self.actions.append(actions)
+        self.count += 1
+        ended = self.count == 2 + np.arange(self.num_envs)
+        info: dict[str, Any] = {}
+        if self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP and ended.any():
+            info["final_obs"] = self._observe()
+            self.count[ended] = 0
+        return self._observe(), self.count.astype(float), ended, np.zeros_like(ended), info | self._info()
+
+
+class LegalActor(SumActor):
+    """The first legal action of Discrete(3, start=1)."""
+
+    extras = ()
+
+    def act(self, obs: Any, state: Any, first: Any, noise: Any) -> Act:
+        action = obs[ACTION_MASK].argmax(axis=1)
+        return Act(action, action + 1, {}, {})
+
+
+def arrivals_of(adapter: VectorAdapter) -> dict[str, Arrivals]:
+    count, obs = adapter.num_envs, adapter.lanes["default"].spaces.obs
+    return {
+        "default": Arrivals(
+            {path: np.zeros((count, *leaf.shape), leaf.dtype) for path, leaf in obs.items()},
+            np.zeros(count, np.float32),
+            np.zeros(count, np.uint8),
+            np.zeros(count, bool),
+            np.zeros(count, bool),
+        )
+    }
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_a_native_vector_with_batched_dicts_masks_and_one_seed_is_understood(mode: AutoresetMode) -> None:
+    env = Counters(4, mode)
+    adapter = VectorAdapter(env, name="counters")
+    spaces = adapter.lanes["default"].spaces
+    assert spaces.obs[ACTION_MASK].shape == (3,)
+    arrivals = arrivals_of(adapter)["default"]
+    adapter.reset_into({"default": arrivals}, [11, 12, 13, 14])
+    assert env.seeds[-1] == 11
+    finals: list[tuple[int, float, int, list[int]]] = []
+    for _ in range(3):
+        arrivals.final.clear()
+        over = adapter.step_into({"default": np.full(4, 2)}, {"default": arrivals})
+        finals += [
+            (lane, float(obs["obs/count"][0]), int(obs["obs/lane"]), obs[ACTION_MASK].tolist())
+            for lane, obs in arrivals.final
+        ]
+        assert over.sum() == len(arrivals.final)
+    assert [final[:3] for final in finals] == [(0, 2.0, 0), (1, 3.0, 1)]
+    assert arrivals.obs["obs/count"][:, 0].tolist() == [1, 0, 3, 3]
+    assert arrivals.obs["obs/lane"].tolist() == [0, 1, 2, 3]
+    assert arrivals.obs[ACTION_MASK].tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0], [0, 1, 0]]
+
+
+def test_the_ignored_action_of_a_reset_is_a_legal_one() -> None:
+    class Strict(Counters):
+        def step(self, actions: np.ndarray) -> Any:
+            resetting = self.count == 2 + np.arange(self.num_envs)
+            assert actions.dtype == np.int64
+            assert all(self.single_action_space.contains(action) for action in actions)
+            self.count[resetting] = -1
+            return super().step(actions)
+
+    adapter = VectorAdapter(Strict(3, AutoresetMode.NEXT_STEP), name="strict")
+    worker = RolloutWorker(adapter, {"default": LegalActor(adapter.lanes["default"].spaces)})
+    trajectory = worker.sample(20).trajectories["default"]
+    assert not trajectory.full
+    lengths = trajectory.length.tolist()
+    assert lengths == [14, 15, 16]  # of 20 ticks, one in 3, 4 and 5 is a reset
+
+
+class Broken(ChainEnv):
+    """Goes wrong in the given way in the third step of an episode."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(longest=50)
+        self.how = how
+
+    def reset(self, **options: Any) -> Any:
+        made = super().reset(**options)
+        self.end = 50
+        return made
+
+    def step(self, action: Any) -> Any:
+        obs, reward, terminated, truncated, info = super().step(action)
+        if self.step_number == 3 and self.how == "raises":
+            raise RuntimeError("the motor is stuck")
+        if self.step_number == 3 and self.how == "nan":
+            obs[1] = np.nan
+        return obs, reward, terminated, truncated, info
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("how", "problem"),
+    [
+        (
+            "raises",
+            r"'chains', step 3 .*field step: raised RuntimeError: the motor is stuck",
+        ),
+        ("nan", r"environment 'chains' number 0, step 3, field obs: is not finite"),
+    ],
+)
+def test_what_goes_wrong_names_environment_step_and_field(
+    mode: AutoresetMode, how: str, problem: str
+) -> None:
+    adapter = chains(mode, partial(Broken, how))
+    with pytest.raises(EnvironmentFault, match=problem):
+        sampled(adapter, [5], actor=SumActor)
+
+
+class Wrong(Counters):
+    """Returns one field in the wrong form."""
+
+    def __init__(self, field: int, value: Any) -> None:
+        super().__init__(3, AutoresetMode.DISABLED)
+        self.field, self.value = field, value
+
+    def step(self, actions: np.ndarray) -> Any:
+        outcome: list[Any] = list(super().step(actions))
+        outcome[self.field] = self.value
+        return tuple(outcome)
+
+
+OBS = {"count": np.zeros((3, 1), np.float32), "lane": np.array([10, 11, 99])}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        (
+            0,
+            {**OBS, "count": np.zeros(3, np.float32)},
+            r"field obs/count: has shape \(3,\); expected \(3, 1\)",
+        ),
+        (0, OBS, r"environment 'wrong' number 2, step 1, field obs/lane: is 99; expected 10 to 12"),
+        (1, np.zeros((3, 1)), r"step 1 .*field reward: has shape \(3, 1\)"),
+        (1, 0.0, r"field reward: has shape \(\)"),
+        (2, np.array([0, 2, 0]), "number 1, step 1, field terminated: is neither true nor false"),
+        (3, np.zeros(2, bool), r"field truncated: has shape \(2,\)"),
+        (4, {}, r"field info\['action_mask'\]: is missing"),
+    ],
+)
+def test_a_field_of_the_wrong_form_is_named(field: int, value: Any, problem: str) -> None:
+    adapter = VectorAdapter(Wrong(field, value), name="wrong")
+    with pytest.raises(EnvironmentFault, match=problem):
+        sampled(adapter, [2], actor=LegalActor)
+
+
+def test_same_step_without_last_observations_is_a_fault() -> None:
+    class Silent(Counters):
+        def step(self, actions: np.ndarray) -> Any:
+            *rest, info = super().step(actions)
+            info.pop("final_obs", None)
+            return (*rest, info)
+
+    adapter = VectorAdapter(Silent(3, AutoresetMode.SAME_STEP), name="silent")
+    with pytest.raises(EnvironmentFault, match=r"number 0, step 2, field info\['final_obs'\]: is missing"):
+        sampled(adapter, [5], actor=LegalActor)
+
+
+def test_a_vector_that_does_not_say_its_mode_is_refused() -> None:
+    env = Counters(2, AutoresetMode.DISABLED)
+    env.metadata = {}
+    with pytest.raises(
+        ValueError, match=r"metadata\['autoreset_mode'\] is None; expected one of .*SAME_STEP"
+    ):
+        VectorAdapter(env, name="mute")
+
+
+def calls(lanes: int, mode: AutoresetMode) -> int:
+    """Python and C calls of one tick in which nothing ends."""
+    env = Counters(lanes, mode)
+    adapter = VectorAdapter(env, name="counters")
+    arrivals = arrivals_of(adapter)
+    adapter.reset_into(arrivals, [1] * lanes)
+    env.count[:] = -9
+    made = 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal made
+        made += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        adapter.step_into({"default": np.ones(lanes, np.int64)}, arrivals)
+    finally:
+        sys.setprofile(None)
+    return made
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_work_in_python_does_not_grow_with_the_lanes(mode: AutoresetMode) -> None:
+    assert calls(1024, mode) == calls(4, mode)
+
+
+def test_cartpoles_own_vector_runs_with_a_thousand_lanes() -> None:
+    env = gymnasium.make_vec("CartPole-v1", 1024, vectorization_mode="vector_entry_point")
+    (trajectory,), _, env_steps = sampled(VectorAdapter(env, name="CartPole-v1"), [40], actor=SumActor)
+    assert env_steps == trajectory.steps < 40 * 1024
