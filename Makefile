@@ -25,7 +25,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help setup run test test-learning check lint bench wheel constraints clean
+.PHONY: help setup run test test-learning check lint style types layers reports bench wheel constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
@@ -57,23 +57,33 @@ $(SETUP): pyproject.toml constraints.txt
 run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
 	@$(BIN)/rlp run helm/examples/cartpole-ppo.yaml --overwrite
 
-test: lint ## every check and every quick test
+test: $(SETUP) ## every check and every quick test
+	@$(MAKE) --no-print-directory --keep-going lint
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak"
 
 test-learning: $(SETUP) ## train to the published scores (hours on a small machine)
 	@$(BIN)/pytest -m learning
 
-check: lint ## the checks alone: style, types, layers, dead and duplicate code, sizes, contracts
+check: $(SETUP) ## the checks alone: style, types, layers, dead and duplicate code, sizes, contracts
+	@$(MAKE) --no-print-directory --keep-going lint
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/contracts -m "not learning and not soak and not slow"
 
-lint: $(SETUP)
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
+lint: style types layers reports
+
+style: $(SETUP)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted as ruff does: run $(BIN)/ruff format ." >&2; exit 1; }
+
+types: $(SETUP)
 	@$(BIN)/mypy
+
+layers: $(SETUP)
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m tests.contracts.dead_code
-	@$(BIN)/python -m tests.contracts.sizes
-	@$(BIN)/python -m tests.contracts.duplicates
+
+reports: $(SETUP)
+	@failed=0; \
+	for each in sizes duplicates dead_code; do $(BIN)/python -m tests.contracts.$$each || failed=1; done; \
+	exit $$failed
 
 bench: $(SETUP) ## compare with other libraries and write the README's table (see benchmarks/)
 	@$(MAKE) --no-print-directory -C benchmarks

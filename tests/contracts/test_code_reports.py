@@ -62,7 +62,7 @@ def test_copied_code_is_found_whatever_its_layout_and_comments(tmp_path: Path) -
     )
     two = written(tmp_path, "two.py", f'"""Other."""\n\nother = 1\n{body}')
     (found,) = copies([one, two])
-    assert [Path(found.first).name, Path(found.second).name] == ["one.py:2", "two.py:5"]
+    assert [Path(found.first).name, Path(found.second).name] == ["one.py:3", "two.py:6"]
     assert found.tokens > 60
 
 
