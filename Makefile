@@ -58,8 +58,10 @@ run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
 	@$(BIN)/rlp run helm/examples/cartpole-ppo.yaml --overwrite
 
 test: $(SETUP) ## every check and every quick test
-	@$(MAKE) --no-print-directory --keep-going lint
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak"
+	@failed=0; \
+	$(MAKE) --no-print-directory --keep-going lint || failed=1; \
+	$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak" || failed=1; \
+	exit $$failed
 
 test-learning: $(SETUP) ## train to the published scores (hours on a small machine)
 	@$(BIN)/pytest -m learning

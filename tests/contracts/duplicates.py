@@ -49,7 +49,7 @@ class Copy:
 
 
 def tokens(text: str) -> list[Token]:
-    """What a program does: no comments, layout, docstrings, imports, or signatures, which a protocol dictates."""
+    """What a program does: no comments, layout, docstrings, imports, or signatures (protocols set them)."""
     found: list[Token] = []
     statement: list[tokenize.TokenInfo] = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
