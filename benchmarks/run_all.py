@@ -136,7 +136,7 @@ def _peer(claim: Claim, arguments: argparse.Namespace) -> Callable[[], float] | 
     python = ROOT / f".venv-peers-{kind}" / "bin" / "python"
     if not python.exists():
         return None
-    steps = claim.peer_steps // (5 if arguments.quick else 1)
+    steps = claim.peer_steps // (2 if arguments.quick else 1)
     command = [str(python), str(HERE / "peers" / f"{kind}.py"), task, str(steps)]
     return lambda: float(json.loads(_output(command).strip().splitlines()[-1])["envStepsPerSecond"])
 

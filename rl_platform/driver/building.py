@@ -19,6 +19,7 @@ from rl_platform.models.actors import Actor, make_actor
 from rl_platform.models.filters import PolicyFilters
 from rl_platform.models.policy import Policy
 from rl_platform.spec.algorithms import Custom
+from rl_platform.spec.model import DEFAULT_POLICY
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.workers.learner import Learner
 from rl_platform.workers.local import LocalWorkers
@@ -56,9 +57,12 @@ class Assembly:
 
 
 def environments(job: TrainingJob, count: int) -> EnvironmentAdapter:
-    """``count`` environments of the job, mapped to its policies."""
-    mapping = [(policy.name, list(policy.agents)) for policy in job.spec.policies] or [("default", ["*"])]
-    return make_adapter(job.spec.environment, count, mapping)
+    """``count`` environments of the job, mapped to its policies. Raises BadConfiguration or EnvironmentFault."""
+    mapping = [(policy.name, list(policy.agents)) for policy in job.spec.policies] or [(DEFAULT_POLICY, ["*"])]
+    try:
+        return make_adapter(job.spec.environment, count, mapping)
+    except ValueError as error:  # unknown ids and spaces that are not supported
+        raise BadConfiguration(str(error)) from error
 
 
 def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:

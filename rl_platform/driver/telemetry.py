@@ -128,6 +128,7 @@ class Telemetry:
         token = Path(token_file).read_text().strip() if token_file else None
         host = os.environ.get(HOST_ENV, "127.0.0.1")
         self.endpoints = DriverEndpoints(int(port), token, self.metrics.registry, host)
+        self.endpoints.publish(Progress(attempt=self.attempt, state=ProgressState.STARTING))
 
     def _progress(self, report: Report, assembly: Assembly, checkpoint: CheckpointRef | None) -> Progress:
         desired = self.endpoints.desired() if self.endpoints is not None else None
