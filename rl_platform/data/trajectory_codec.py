@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from rl_platform.data.trajectory import Final, Trajectory
@@ -32,11 +31,8 @@ def decode_trajectory(document: dict[str, Any], arrays: Tree) -> Trajectory:
         prefix = f"{name}:"
         return {path.removeprefix(prefix): leaf for path, leaf in arrays.items() if path.startswith(prefix)}
 
+    values: dict[str, Any] = {name: arrays[name] for name in ARRAYS}
+    values |= {name: tree(name) for name in TREES}
+    values |= {name: document[name] for name in SCALARS}
     final = Final(arrays["final.row"], arrays["final.lane"], tree("final.obs"), tree("final.extra"))
-    known = {field.name for field in fields(Trajectory)}
-    return Trajectory(
-        **{name: arrays[name] for name in ARRAYS},
-        **{name: tree(name) for name in TREES},
-        **{name: value for name, value in document.items() if name in known},
-        final=final,
-    )
+    return Trajectory(**values, final=final)

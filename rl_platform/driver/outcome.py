@@ -12,8 +12,10 @@ import numpy as np
 from rl_platform.checkpoints.errors import CheckpointError
 from rl_platform.driver.attempt import Attempt, TrainingTrouble
 from rl_platform.driver.building import BadConfiguration
+from rl_platform.driver.http import EndpointError
 from rl_platform.driver.result import Evaluation, Result, State, versions, weights_digest
 from rl_platform.driver.run_folder import RunFolder, RunFolderError
+from rl_platform.driver.telemetry import Telemetry
 from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
@@ -21,6 +23,7 @@ from rl_platform.tracking.progress_log import ProgressLogError
 
 REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (BadConfiguration, FailureReason.BAD_CONFIGURATION),
+    (EndpointError, FailureReason.BAD_CONFIGURATION),
     (EnvironmentFault, FailureReason.ENVIRONMENT_FAULT),
     (CheckpointError, FailureReason.CHECKPOINT_FAILED),
     (ProgressLogError, FailureReason.CHECKPOINT_FAILED),
@@ -35,6 +38,7 @@ class Outcome:
     def __init__(self, job: TrainingJob, folder: RunFolder) -> None:
         self.job, self.folder = job, folder
         self.attempt: Attempt | None = None
+        self.telemetry: Telemetry | None = None
         self.evaluation: Evaluation | None = None
         self.cause: Exception | None = None
         self.result = Result("Failed", FailureReason.INTERNAL_ERROR)
@@ -67,10 +71,10 @@ class Outcome:
             self._write()
         except RunFolderError as error:
             self.result.message = f"{self.result.message} ({error})".strip()
+        if self.telemetry is not None:
+            self.telemetry.finish(self.result)
+            self.result.message = self.result.message or self.telemetry.warning() or ""
         if self.attempt is not None:
-            if hasattr(self.attempt, "telemetry"):
-                self.attempt.telemetry.finish(self.result)
-                self.result.message = self.result.message or self.attempt.telemetry.warning() or ""
             self.attempt.assembly.close()
 
     def _fill(self, state: State, reason: str, message: str) -> None:

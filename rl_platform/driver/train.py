@@ -53,6 +53,7 @@ def train(
         attempt = Attempt(job, folder, drain, outcome.hung, on_report)
         outcome.attempt = attempt
         attempt.begin(resume=taking == "resume")
+        outcome.telemetry = attempt.telemetry
         phase("training")
         reason = attempt.run()
         phase("saving")

@@ -11,12 +11,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from rl_platform.serving.registry import Champion, ModelVersion, RegistryError, current_champion, register
 
-CALLS = {"current_champion": current_champion, "register": register}
+CALLS: dict[str, Callable[..., Champion | ModelVersion | None]] = {
+    "current_champion": current_champion,
+    "register": register,
+}
 
 
 class RegistryProcess:

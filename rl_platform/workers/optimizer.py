@@ -37,7 +37,7 @@ class FlatOptimizer:
         import torch
 
         config = self.config
-        norm = torch.linalg.vector_norm(self.gradient)
+        norm: torch.Tensor = torch.linalg.vector_norm(self.gradient)
         if config.max_grad_norm is not None:
             self.gradient.mul_((config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
         self.steps += 1
