@@ -298,17 +298,21 @@ def test_a_field_of_the_wrong_form_is_named(field: int, value: Any, problem: str
         sampled(adapter, [2], actor=LegalActor)
 
 
-def test_steps_are_counted_in_each_episode() -> None:
-    class WrongLater(Counters):
-        def step(self, actions: np.ndarray) -> Any:
-            obs, *rest = super().step(actions)
-            if len(self.actions) == 4:
-                obs["lane"][0] = 99
-            return (obs, *rest)
+@pytest.mark.parametrize("mode", MODES)
+def test_steps_are_counted_in_each_episode(mode: AutoresetMode) -> None:
+    late = mode is AutoresetMode.NEXT_STEP
+    env = Late(3) if late else Counters(3, mode)
+    step = env.step
 
-    adapter = VectorAdapter(WrongLater(3, AutoresetMode.SAME_STEP), name="later")
+    def wrong_in_the_second_episode(actions: np.ndarray) -> Any:
+        obs, *rest = step(actions)
+        if len(env.actions) == 4 + late:
+            obs["lane"][0] = 99
+        return (obs, *rest)
+
+    env.step = wrong_in_the_second_episode  # type: ignore[method-assign]
     with pytest.raises(EnvironmentFault, match="number 0, step 2, field obs/lane: is 99"):
-        sampled(adapter, [5], actor=LegalActor)
+        sampled(VectorAdapter(env, name="later"), [6], actor=LegalActor)
 
 
 def test_same_step_without_last_observations_is_a_fault() -> None:
