@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl_platform.data.trajectory import ENDED, FIRST, TERMINATED, TRUNCATED, Trajectory
+from rl_platform.data.trajectory import ENDED, EPISODE, FIRST, TERMINATED, TRUNCATED, Trajectory
 from rl_platform.envs.adapter import Arrivals
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
 from rl_platform.workers.rollout_worker import Fragment, RolloutWorker, environment_seeds
@@ -71,7 +71,7 @@ def played(seed: int, ticks: int) -> list[dict[str, Any]]:
             "reward": reward,
             "flags": flags,
             "tick": tick,
-            "episode": episode,
+            "episode": episode * int(EPISODE),
             "value": float(value_of(obs[None])[0]),
         }
         which = "final" if terminated or truncated else "next"
