@@ -114,29 +114,24 @@ class AecAdapter:
     def _next_turn(self, index: int) -> bool:
         """Let ended agents leave until a living one sees something and acts. False: the episode is over."""
         env, lanes = self._envs[index], self._lanes
-        if self._limit is not None and self._steps[index] >= self._limit:
-            self._cut_short(index)
-            return False
         while env.agents:
             agent = env.agent_selection
             obs, reward, terminated, truncated, info = env.last()
-            lanes.reward(index, agent, reward)
             ended = ended_agents({agent: terminated}, {agent: truncated})
+            if not ended and self._steps[index] == self._limit:
+                self._cut_short(index)
+                return False
+            lanes.reward(index, agent, reward)
             if not ended:
                 lanes.show(index, agent, obs, info)
                 return True
             lanes.end(index, agent, ended[agent], obs, info)
             env.step(None)
-        for agent in lanes.open_agents(index):
-            lanes.end(index, agent, TRUNCATED)
         return False
 
     def _cut_short(self, index: int) -> None:
-        """The limit is reached: everybody gets what has gathered since they acted, and a last look."""
+        """The limit is reached: the living get what has gathered since they acted, and a last look."""
         env, lanes = self._envs[index], self._lanes
-        flags = ended_agents(env.terminations, env.truncations)
         for agent in list(env.agents):
             lanes.reward(index, agent, env._cumulative_rewards[agent])
-        for agent in lanes.open_agents(index):
-            seen = env.observe(agent) if agent in env.agents else None
-            lanes.end(index, agent, flags.get(agent, TRUNCATED), seen, env.infos.get(agent))
+            lanes.end(index, agent, TRUNCATED, env.observe(agent), env.infos.get(agent))
