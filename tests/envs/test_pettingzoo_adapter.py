@@ -100,6 +100,21 @@ def test_an_agent_that_skips_is_not_asked_and_keeps_its_life() -> None:
     assert not over.any()
 
 
+def test_an_environment_may_keep_the_actions_it_is_given() -> None:
+    class Keeps(Scripted):
+        def action_space(self, agent: str) -> Any:
+            return Box(-9, 9, (2,))
+
+    env = Keeps({"obs": {"a": obs(1), "b": obs(1)}}, {})
+    adapter = ParallelAdapter(lambda: env, 1, ALL)
+    arrivals, actions = arrivals_of(adapter), np.ones((2, 2), np.float32)
+    adapter.reset_into(arrivals, [0])
+    adapter.step_into({"default": actions}, arrivals)
+    actions[:] = 5
+    adapter.step_into({"default": actions}, arrivals)
+    assert [each["a"].tolist() for each in env.actions] == [[1, 1], [5, 5]]
+
+
 def test_a_reward_without_an_own_step_in_the_episode_is_counted_apart() -> None:
     env = Scripted({"obs": {"a": obs(1)}, "reward": {"a": 2, "b": 5}}, alive=("a",))
     adapter, arrivals, _ = played(env, 1)
@@ -216,6 +231,8 @@ def test_masks_in_the_infos_become_leaves() -> None:
     _, arrivals, _ = played(Scripted(step, infos=masks(a=[0, 1], b=[1, 1])), 1)
     assert arrivals["default"].obs[ACTION_MASK].tolist() == [[1, 0], [1, 1]]
     assert arrivals["default"].final[0][1][ACTION_MASK].tolist() == [0, 0]
+    silent = Scripted({**step, "info": masks(a=[1, 0])}, infos=masks(a=[0, 1], b=[1, 1]))
+    assert played(silent, 1)[1]["default"].final[0][1][ACTION_MASK].tolist() == [1, 1]
     without = Scripted({"obs": {"a": obs(1)}}, infos=masks(a=[0, 1], b=[1, 1]))
     with pytest.raises(
         EnvironmentFault, match=r"step 1, field info\['action_mask'\] of agent 'a': is missing"
@@ -223,15 +240,16 @@ def test_masks_in_the_infos_become_leaves() -> None:
         played(without, 1)
 
 
-def fuzz_worker() -> RolloutWorker:
-    adapter = ParallelAdapter(FuzzEnv, 5, [("even", ["*[024]"]), ("odd", ["*"])])
+def fuzz_worker(limit: int | None) -> RolloutWorker:
+    policies = [("even", ["*[024]"]), ("odd", ["*"])]
+    adapter = ParallelAdapter(FuzzEnv, 5, policies, max_episode_steps=limit)
     actors = {policy: ref.CountingActor(lanes.spaces) for policy, lanes in adapter.lanes.items()}
     return RolloutWorker(adapter, actors, look_back=2, state_every=4, seed=9)
 
 
-@pytest.mark.parametrize("before", [1, 13, 40])
-def test_a_restored_worker_goes_on_as_if_it_had_not_stopped(before: int) -> None:
-    whole, first, second = fuzz_worker(), fuzz_worker(), fuzz_worker()
+@pytest.mark.parametrize(("before", "limit"), [(1, None), (13, None), (40, 9)])
+def test_a_restored_worker_goes_on_as_if_it_had_not_stopped(before: int, limit: int | None) -> None:
+    whole, first, second = fuzz_worker(limit), fuzz_worker(limit), fuzz_worker(limit)
     whole.sample(before)
     first.sample(before)
     document, arrays = first.snapshot()

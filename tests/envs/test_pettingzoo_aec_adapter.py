@@ -198,8 +198,9 @@ def test_a_limit_ends_episodes_and_all_rewards_arrive() -> None:
         assert episode.episode_return == sum(sum(returns) for returns in episode.agent_returns.values()) > 0
 
 
-def test_a_restored_worker_goes_on_as_if_it_had_not_stopped() -> None:
-    whole, first, second = worker(), worker(), worker()
+@pytest.mark.parametrize("limit", [None, 9])
+def test_a_restored_worker_goes_on_as_if_it_had_not_stopped(limit: int | None) -> None:
+    whole, first, second = worker(limit), worker(limit), worker(limit)
     whole.sample(25)
     first.sample(25)
     document, arrays = first.snapshot()
