@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from rl_platform.envs.vector_adapter import VectorAdapter
 from rl_platform.models.policy import Act
 from rl_platform.workers.rollout_worker import RolloutWorker
 from tests.envs.chains import CUT, RESET, TERMINAL, ChainEnv
-from tests.workers.rows import lane_rows
+from tests.workers.rows import lane_rows, same_trajectory
 from tests.workers.simple_actors import CountingActor, SumActor
 
 LANES = 3
@@ -218,6 +219,38 @@ def test_an_end_in_the_step_that_only_resets_is_a_fault() -> None:
         EnvironmentFault, match="number 0, step 3, field terminated: is true in the step that"
     ):
         sampled(adapter, [5], actor=LegalActor)
+
+
+class Saved(Late):
+    """Can say its state."""
+
+    def get_state(self) -> dict[str, Any]:
+        return {"count": self.count.copy()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.count = np.asarray(state["count"])
+
+
+@pytest.mark.parametrize("before", [2, 3, 5])
+def test_a_restored_vector_goes_on_as_if_it_had_not_stopped(before: int) -> None:
+    def made(env: Counters) -> RolloutWorker:
+        adapter = VectorAdapter(env, name="saved")
+        return RolloutWorker(adapter, {"default": LegalActor(adapter.lanes["default"].spaces)})
+
+    whole, first, second = made(Saved(3)), made(Saved(3)), made(Saved(3))
+    whole.sample(before)
+    first.sample(before)
+    document, arrays = first.snapshot()
+    second.sample(4)
+    second.restore(json.loads(json.dumps(document)), arrays)
+    wanted, got = whole.sample(9), second.sample(9)
+    assert got.episodes == wanted.episodes
+    assert got.env_steps == wanted.env_steps
+    same_trajectory(got.trajectories["default"], wanted.trajectories["default"])
+
+
+def test_a_vector_that_cannot_say_its_state_has_no_snapshot() -> None:
+    assert chains(AutoresetMode.SAME_STEP).snapshot() is None
 
 
 class Broken(ChainEnv):
