@@ -18,8 +18,9 @@ from rl_platform.data.tree import Tree
 from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor, saved_actor
 from rl_platform.serving.bundle import DESCRIPTION, BundleError, open_bundle
+from rl_platform.serving.model_versions import MODELS
 from rl_platform.serving.observations import decode_action, encode_observation
-from rl_platform.serving.registry import MODELS, download
+from rl_platform.serving.registry import download
 
 
 class PolicyNotFoundError(Exception):

@@ -6,27 +6,40 @@ Everything here may be called by name from another process: arguments and what i
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rl_platform.serving.bundle import BundleError, open_bundle
+from rl_platform.serving.model_versions import (
+    CHALLENGER,
+    checked_alias,
+    create_version,
+    ensure_registered_model,
+    is_absent,
+    location,
+    log_metrics,
+    log_model,
+    registered,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
-MODELS = "models:/"
-CHAMPION, CHALLENGER = "champion", "challenger"
-_IDENTITY = {
-    "rlplatform.job.uid": "job_uid",
-    "rlplatform.attempt": "attempt",
-    "rlplatform.checkpoint.digest": "checkpoint_digest",
-    "rlplatform.policy": "policy",
-}
-_CREATED_FOR_SECONDS = 60
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "Champion",
+    "ModelVersion",
+    "RegistryError",
+    "current_champion",
+    "download",
+    "promotion",
+    "register",
+]
+
+CHAMPION = "champion"
 
 
 class RegistryError(Exception):
@@ -68,7 +81,7 @@ def current_champion(
     try:
         version = client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
-        if _is_absent(error):
+        if is_absent(error):
             return None
         raise _failed(f"ask for {name}@{alias}", tracking_uri, error) from error
     uri = f"models:/{name}/{version.version}"
@@ -91,9 +104,9 @@ def download(tracking_uri: str, uri: str, folder: str | Path | None = None) -> P
 
     try:
         # MLflow resolves models:/ in its global store, whatever the arguments say: so it is resolved here.
-        location = _location(_client(tracking_uri), uri)
+        stored = location(_client(tracking_uri), uri)
         path = artifacts.download_artifacts(
-            location, dst_path=str(folder) if folder else None, tracking_uri=tracking_uri
+            stored, dst_path=str(folder) if folder else None, tracking_uri=tracking_uri
         )
     except (MlflowException, OSError) as error:
         raise _failed(f"load {uri}", tracking_uri, error) from error
@@ -131,30 +144,21 @@ def register(
     mlflow.set_tracking_uri(tracking_uri)
     client = _client(tracking_uri)
     identity = {
-        "job_uid": job_uid,
-        "attempt": str(attempt),
-        "checkpoint_digest": checkpoint_digest,
-        "policy": policy,
+        "rlplatform.job.uid": job_uid,
+        "rlplatform.attempt": str(attempt),
+        "rlplatform.checkpoint.digest": checkpoint_digest,
+        "rlplatform.policy": policy,
     }
-    wanted = {tag: identity[field] for tag, field in _IDENTITY.items()}
     try:
-        version = _registered(client, name, wanted)
+        version = registered(client, name, identity)
         if version is None:
-            _ensure_registered_model(client, name)
-            model_id = _log_model(client, name, Path(bundle), run_id)
-            _log_metrics(client, model_id, run_id, env_steps, metrics or {})
-            all_tags = {**(tags or {}), **wanted}
-            version = client.create_model_version(
-                name,
-                f"models:/{model_id}",
-                run_id,
-                all_tags,
-                await_creation_for=_CREATED_FOR_SECONDS,
-                model_id=model_id,
-            )
+            ensure_registered_model(client, name)
+            model_id = log_model(client, name, Path(bundle), run_id)
+            log_metrics(client, model_id, run_id, env_steps, metrics or {})
+            version = create_version(client, name, model_id, run_id, {**(tags or {}), **identity})
         message = None
         if alias == champion_alias:
-            alias, message = _checked_alias(client, name, str(version.version), champion, champion_alias)
+            alias, message = checked_alias(client, name, str(version.version), champion, champion_alias)
         client.set_registered_model_alias(name, alias, version.version)
     except MlflowException as error:
         raise _failed(f"register {name}", tracking_uri, error) from error
@@ -191,84 +195,6 @@ def _client(tracking_uri: str) -> MlflowClient:
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri, registry_uri=tracking_uri)
-
-
-def _location(client: MlflowClient, uri: str) -> str:
-    """Where the files of ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``models:/m-ID`` are stored."""
-    name, at, alias = uri.removeprefix(MODELS).partition("@")
-    if at:
-        version = str(client.get_model_version_by_alias(name, alias).version)
-    else:
-        name, slash, version = name.partition("/")
-        if not slash:
-            return str(client.get_logged_model(name).artifact_location)
-    location = str(client.get_model_version_download_uri(name, version))
-    return _location(client, location) if location.startswith(MODELS) else location
-
-
-def _registered(client: MlflowClient, name: str, wanted: Mapping[str, str]) -> MlflowVersion | None:
-    quoted = name.replace("'", "''")
-    conditions = [f"name = '{quoted}'"] + [f"tags.`{tag}` = '{value}'" for tag, value in wanted.items()]
-    found = client.search_model_versions(" AND ".join(conditions))
-    return min(found, key=lambda version: int(version.version)) if found else None
-
-
-def _ensure_registered_model(client: MlflowClient, name: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name, {"rlplatform.kind": "policy"})
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def _log_model(client: MlflowClient, name: str, bundle: Path, run_id: str | None) -> str:
-    """A logged model of the run's experiment, with its files; its id."""
-    from rl_platform.serving.mlflow_model import save_model
-
-    experiment = client.get_run(run_id).info.experiment_id if run_id else "0"
-    model = client.create_logged_model(experiment, name, run_id, model_type="policy")
-    model_id: str = model.model_id
-    with tempfile.TemporaryDirectory(prefix="rlp-model-") as folder:
-        path = Path(folder, "model")
-        save_model(path, open_bundle(bundle), run_id, model_id)
-        client.log_model_artifacts(model_id, str(path))
-    client.finalize_logged_model(model_id, "READY")
-    return model_id
-
-
-def _log_metrics(
-    client: MlflowClient, model_id: str, run_id: str | None, env_steps: int, metrics: Mapping[str, float]
-) -> None:
-    if run_id:
-        for key, value in metrics.items():
-            client.log_metric(run_id, key, value, step=env_steps, model_id=model_id)
-
-
-def _checked_alias(
-    client: MlflowClient, name: str, version: str, compared: str | None, champion_alias: str
-) -> tuple[str, str | None]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        present = str(client.get_model_version_by_alias(name, champion_alias).version)
-    except MlflowException as error:
-        if not _is_absent(error):
-            raise
-        return champion_alias, None
-    if present in (compared, version):
-        return champion_alias, None
-    return (
-        CHALLENGER,
-        f"version {present} became {champion_alias} meanwhile, and this one was not compared with it",
-    )
-
-
-def _is_absent(error: Any) -> bool:
-    # An alias that does not exist is an invalid parameter to the SQL store and not found to others.
-    text = str(error).lower()
-    return error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in text
 
 
 def _failed(doing: str, tracking_uri: str, error: Exception) -> RegistryError:

@@ -1,7 +1,9 @@
 """The registry in a process of its own, so that whoever trains never imports MLflow.
 
-One JSON line per call on standard input, ``{"call": name, "with": {...}}``, and one per answer on standard output,
-``{"value": ...}`` or ``{"error": sentence}``. Run as ``python -m rl_platform.serving.registry_process``.
+One JSON line per call on standard input, ``{"call": name, "with": {...}}``, and one per answer on standard
+output, ``{"value": ...}`` or ``{"error": sentence}``.
+
+Run as ``python -m rl_platform.serving.registry_process``.
 """
 
 from __future__ import annotations
@@ -22,6 +24,13 @@ CALLS: dict[str, Callable[..., Champion | ModelVersion | None]] = {
     "register": register,
 }
 
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # By default MLflow tries an absent server for four minutes, while the user waits for the end of the run.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+
 
 class RegistryProcess:
     """Started at once, so that MLflow is imported while the caller does something else. Close it."""
@@ -35,17 +44,22 @@ class RegistryProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            env={**_ENVIRONMENT, **os.environ},
             start_new_session=True,
         )
 
     def current_champion(self, tracking_uri: str, name: str, folder: str, alias: str) -> Champion | None:
         """See `registry.current_champion`."""
-        value = self._ask("current_champion", tracking_uri=tracking_uri, name=name, folder=folder, alias=alias)
+        value = self._ask(
+            "current_champion", tracking_uri=tracking_uri, name=name, folder=folder, alias=alias
+        )
         return Champion(**value) if value is not None else None
 
     def register(self, tracking_uri: str, name: str, bundle: str, **rest: Any) -> ModelVersion:
         """See `registry.register`."""
-        return ModelVersion(**self._ask("register", tracking_uri=tracking_uri, name=name, bundle=bundle, **rest))
+        return ModelVersion(
+            **self._ask("register", tracking_uri=tracking_uri, name=name, bundle=bundle, **rest)
+        )
 
     def close(self) -> None:
         """Let it end; kill it where it does not."""
@@ -72,7 +86,9 @@ class RegistryProcess:
         if not line:
             self._errors.seek(0)
             last = self._errors.read().strip().splitlines()[-1:] or ["it said nothing"]
-            raise RegistryError(f"the process that talks to the registry ended while asked to {call}: {last[0]}")
+            raise RegistryError(
+                f"the process that talks to the registry ended while asked to {call}: {last[0]}"
+            )
         answer = json.loads(line)
         if "error" in answer:
             raise RegistryError(answer["error"])
