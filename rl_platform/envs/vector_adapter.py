@@ -39,7 +39,7 @@ class VectorAdapter:
     ) -> None:
         self._env, self.name, self.policy = env, name, policy
         self.num_envs = int(env.num_envs)
-        self.current = 0
+        self.current = None  # all of them run at once: a message about a hang names none
         self._mode = _autoreset_mode(env, name)
         self.late_reset = self._mode is AutoresetMode.NEXT_STEP
         self.lockstep = not self.late_reset

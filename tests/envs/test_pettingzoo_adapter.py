@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from rl_platform.envs.adapter import Arrivals, EnvironmentFault
 from rl_platform.envs.fuzz import FuzzEnv
 from rl_platform.envs.pettingzoo_adapter import ParallelAdapter
 from rl_platform.envs.spaces import UnsupportedSpace
+from rl_platform.envs.watchdog import Watchdog
 from rl_platform.workers.rollout_worker import RolloutWorker, environment_seeds
 from tests.envs import fuzz_reference as ref
 from tests.workers.rows import lane_rows
@@ -217,6 +219,21 @@ def test_one_policy_for_agents_with_different_spaces_is_refused() -> None:
 def test_what_is_wrong_with_an_agent_is_named(step: Any, problem: str) -> None:
     with pytest.raises(EnvironmentFault, match="environment 'scripted' number 0, " + problem):
         played(Scripted(step), 1)
+
+
+def test_an_environment_that_hangs_is_ended_and_named() -> None:
+    class Hangs(FuzzEnv):
+        def step(self, actions: dict[str, int]) -> Any:
+            while self.get_state()["counts"][2] == 2:
+                time.sleep(0.01)
+            return super().step(actions)
+
+    adapter = ParallelAdapter(Hangs, 2, ALL, name="hangs")
+    worker = RolloutWorker(
+        adapter, {"default": ref.CountingActor(adapter.lanes["default"].spaces)}, watchdog=Watchdog(0.4)
+    )
+    with pytest.raises(EnvironmentFault, match=r"'hangs' number 0, step 3, .*did not return within 0\.4 s"):
+        worker.sample(5)
 
 
 def test_masks_in_the_infos_become_leaves() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from rl_platform.data.tree import ACTION_MASK
 from rl_platform.envs.adapter import Arrivals, EnvironmentFault
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
 from rl_platform.envs.vector_adapter import VectorAdapter
+from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.policy import Act
 from rl_platform.workers.rollout_worker import RolloutWorker
 from tests.envs.chains import CUT, RESET, TERMINAL, ChainEnv
@@ -269,6 +271,8 @@ class Broken(ChainEnv):
         obs, reward, terminated, truncated, info = super().step(action)
         if self.step_number == 3 and self.how == "raises":
             raise RuntimeError("the motor is stuck")
+        while self.step_number == 3 and self.how == "hangs":
+            time.sleep(0.01)
         if self.step_number == 3 and self.how == "nan":
             obs[1] = np.nan
         return obs, reward, terminated, truncated, info
@@ -291,6 +295,15 @@ def test_what_goes_wrong_names_environment_step_and_field(
     adapter = chains(mode, partial(Broken, how))
     with pytest.raises(EnvironmentFault, match=problem):
         sampled(adapter, [5], actor=SumActor)
+
+
+def test_a_vector_that_hangs_is_ended_and_named() -> None:
+    adapter = chains(AutoresetMode.SAME_STEP, partial(Broken, "hangs"))
+    worker = RolloutWorker(
+        adapter, {"default": SumActor(adapter.lanes["default"].spaces)}, watchdog=Watchdog(0.4)
+    )
+    with pytest.raises(EnvironmentFault, match=r"'chains', step 3 .*did not return within 0\.4 s"):
+        worker.sample(5)
 
 
 class Wrong(Counters):
