@@ -11,6 +11,28 @@ from tests.cli.commands import CARTPOLE, TINY, reports, result_of, rlp, started,
 
 LONG = (*TINY, "--set=spec.stop.envSteps=51200", "--set=spec.checkpoint.everyUpdates=20")
 NAME = "cartpole-ppo"
+PREFLIGHT = 8
+"""Steps that a run may take before it trains, to see that the environment works."""
+COUNTED = "--set=spec.environment.wrappers=[{entrypoint: 'counting:Counted'}]"
+COUNTING = """\
+import atexit
+
+import gymnasium
+
+
+class Counted(gymnasium.Wrapper):
+    steps = 0
+
+    def step(self, action):
+        Counted.steps += 1
+        return self.env.step(action)
+
+
+@atexit.register
+def write():
+    with open("steps.txt", "a") as file:
+        file.write(f"{Counted.steps}\\n")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +66,15 @@ def test_a_stopped_run_exits_with_3_and_resumes_to_the_very_same_weights(
     assert result["weightsDigest"] == uninterrupted
 
 
-def test_resume_of_a_finished_run_goes_on_to_a_later_stop(tmp_path: Path) -> None:
+def test_resume_of_a_finished_run_takes_only_the_steps_to_a_later_stop(tmp_path: Path) -> None:
     run = tmp_path / "runs" / NAME
-    assert rlp(tmp_path, "run", CARTPOLE, *TINY).returncode == 0
-    ran = rlp(tmp_path, "run", CARTPOLE, *TINY, "--set=spec.stop.envSteps=2048", "--resume")
+    (tmp_path / "counting.py").write_text(COUNTING)
+    counted = (*TINY, "--set=spec.evaluation.episodes=0", COUNTED)
+    assert rlp(tmp_path, "run", CARTPOLE, *counted).returncode == 0
+    ran = rlp(tmp_path, "run", CARTPOLE, *counted, "--set=spec.stop.envSteps=2048", "--resume")
     assert ran.returncode == 0, ran.stderr
+    for taken in (tmp_path / "steps.txt").read_text().split():
+        assert 1024 <= int(taken) <= 1024 + PREFLIGHT, "begun again, not gone on"
     assert result_of(run)["envSteps"] == 2048
     assert reports(run) == 8
 
