@@ -110,13 +110,20 @@ def _leaf(space: gym_spaces.Space[Any], path: str) -> Leaf:
             return Leaf("image", (height, width, channels), "uint8", low, high)
         return Leaf("box", space.shape, "float32", low, high)
     if isinstance(space, gym_spaces.Discrete):
-        return Leaf("discrete", (), "int64", categories=(int(space.n),))
+        return Leaf("discrete", (), "int64", categories=(int(space.n),), start=_start(space.start))
     if isinstance(space, gym_spaces.MultiDiscrete):
         categories = tuple(int(n) for n in space.nvec.ravel())
-        return Leaf("multi_discrete", (len(categories),), "int64", categories=categories)
+        start = _start(space.start)
+        return Leaf("multi_discrete", (len(categories),), "int64", categories=categories, start=start)
     if isinstance(space, gym_spaces.MultiBinary):
         return Leaf("box", space.shape, "float32", 0.0, 1.0)
     raise UnsupportedSpace(f"{path}: the space {space!r:.200} is not supported; expected {OBSERVATIONS}")
+
+
+def _start(start: Any) -> tuple[int, ...]:
+    """Empty where all is counted from 0."""
+    values = tuple(int(value) for value in np.ravel(start))
+    return values if any(values) else ()
 
 
 def _is_image(space: gym_spaces.Box) -> bool:

@@ -57,7 +57,7 @@ def written(space: Space[Any], obs: Any, largest: int = 4) -> dict[str, np.ndarr
     [
         (Box(-2, 3, (4,)), {"obs": Leaf("box", (4,), "float32", -2, 3)}),
         (Box(-np.inf, np.inf, (2, 5), np.float64), {"obs": Leaf("box", (2, 5), "float32")}),
-        (Discrete(5, start=2), {"obs": Leaf("discrete", (), "int64", categories=(5,))}),
+        (Discrete(5, start=2), {"obs": Leaf("discrete", (), "int64", categories=(5,), start=(2,))}),
         (MultiDiscrete([3, 2]), {"obs": Leaf("multi_discrete", (2,), "int64", categories=(3, 2))}),
         (MultiBinary(3), {"obs": Leaf("box", (3,), "float32", 0, 1)}),
         (image(84, 84, 4), {"obs": Leaf("image", (84, 84, 4), "uint8", 0, 255)}),
