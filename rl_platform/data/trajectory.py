@@ -3,8 +3,8 @@
 Shape legend: K look-back rows, T new rows, L lanes, F episode ends, C recurrent states.
 A lane is one agent slot of one policy with its own cursor, so agents that die, skip turns or arrive late need
 a length per lane and never a mask per step. Lanes are aligned at row K: lane l's look-back is rows
-K-back[l] .. K-1, its new rows are K .. K+length[l]-1, and ``obs`` row K+length[l] is the observation after its
-last step.
+K-back[l] .. K-1, its new rows are K .. K+length[l]-1, and ``obs`` row K+length[l] is the observation after
+its last step.
 
 Where an episode or a fragment ends, exactly one rule each:
 TERMINATED  the next value is 0.
@@ -23,7 +23,7 @@ from rl_platform.data.tree import Tree
 FIRST, TERMINATED, TRUNCATED = np.uint8(1), np.uint8(2), np.uint8(4)
 ENDED = np.uint8(6)
 EPISODE = np.int64(1 << 32)
-"""``episode`` is the number of the environment's episode times this, plus the tick of the life's first step."""
+"""``episode`` is the number of the environment's episode times this, plus the tick of the life's first row."""
 
 
 @dataclass(frozen=True, slots=True)
