@@ -23,7 +23,7 @@ from rl_platform.data.tree import Tree
 FIRST, TERMINATED, TRUNCATED = np.uint8(1), np.uint8(2), np.uint8(4)
 ENDED = np.uint8(6)
 EPISODE = np.int64(1 << 32)
-"""``episode`` is the number of the environment's episode times this, plus the tick of the life's first row."""
+"""``episode`` is the number of the environment's episode times this, plus the tick of a life's first row."""
 
 
 @dataclass(frozen=True, slots=True)
