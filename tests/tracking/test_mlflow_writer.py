@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from mlflow import MlflowClient
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_channel import Channel
 from rl_platform.tracking.mlflow_settings import MlflowSettings, load_state, settings_of
-from rl_platform.tracking.mlflow_writer import Writer
+from rl_platform.tracking.mlflow_writer import Writer, _only_one
 from rl_platform.tracking.progress_log import ProgressLog
 from rl_platform.tracking.report import Report
 
@@ -34,20 +35,38 @@ def append(run_dir: Path, *steps: int, value: float = 0.0) -> None:
 
 
 def write(
-    run_dir: Path, settings: MlflowSettings, status: str | None = "FINISHED", seconds: float = 30.0
+    run_dir: Path,
+    settings: MlflowSettings,
+    status: str | None = "FINISHED",
+    seconds: float = 30.0,
+    hear: Callable[[dict[str, Any]], object] = lambda message: None,
 ) -> tuple[int, list[dict[str, Any]]]:
-    """One writer's life, asked to finish at once or (``status`` None) left alone. Exit code, what it said."""
+    """One writer's life, asked to finish at once or (``status`` None) left alone. Exit code, what it said.
+
+    ``hear`` gets each message when it is said.
+    """
     source, driver_end = os.pipe()
     said, sink = os.pipe()
+    messages: list[dict[str, Any]] = []
+
+    def listen() -> None:
+        with open(said, "rb") as stream:
+            for line in stream:
+                messages.append(json.loads(line))
+                hear(messages[-1])
+
+    listener = threading.Thread(target=listen)
+    listener.start()
     if status is not None:
         os.write(driver_end, json.dumps({"finish": status, "seconds": seconds}).encode() + b"\n")
     os.close(driver_end)
     settings.save(run_dir)
-    code = Writer(run_dir, settings, Channel(source, sink)).serve()
-    os.close(sink)
-    with open(said, "rb") as stream:
-        messages = [json.loads(line) for line in stream]
-    os.close(source)
+    try:
+        code = Writer(run_dir, settings, Channel(source, sink)).serve()
+    finally:
+        os.close(sink)
+        listener.join()
+        os.close(source)
     return code, messages
 
 
@@ -154,7 +173,7 @@ def test_a_store_that_is_away_costs_a_warning_and_is_sent_everything_later(
     assert client_of(away).get_run(run_id_of(run_dir, away)).info.status == "FAILED"
 
 
-def test_a_full_disk_costs_a_warning_and_no_report(
+def test_a_full_disk_costs_a_warning_and_no_report_once_there_is_room_again(
     run_dir: Path, settings: MlflowSettings, points: Points
 ) -> None:
     append(run_dir, 1)
@@ -164,16 +183,17 @@ def test_a_full_disk_costs_a_warning_and_no_report(
     full = (run_dir / "mlflow.db").stat().st_size
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (full, limits[1]))
-        code, said = write(run_dir, settings, seconds=0.5)
+        make_room = lambda message: resource.setrlimit(resource.RLIMIT_FSIZE, limits)  # noqa: E731
+        code, said = write(run_dir, settings, hear=make_room)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert code == 1
     assert "disk" in said[0]["warning"]
-    code, said = write(run_dir, settings)
+    assert said[1:] == [{"warning": None}, {"finished": True}]
     assert code == 0
     steps = [step for step, _, _ in points(settings.tracking_uri, run_id_of(run_dir, settings))]
     assert steps == sorted(set(steps))
-    assert {1, 2, 3999} <= set(steps)
+    assert len(steps) > 1000
+    assert {1, 2, 3, 4, 3999} <= set(steps)
 
 
 @pytest.mark.parametrize(
@@ -228,3 +248,14 @@ def test_a_password_in_the_servers_uri_is_neither_shown_nor_recorded_nor_readabl
     assert "http://127.0.0.1:9" in said[0]["warning"]
     assert "secret" not in json.dumps([said, settings.params, settings.tags])
     assert (run_dir / "tracking" / "settings.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_writer_waits_until_the_one_before_it_is_gone(run_dir: Path) -> None:
+    first = _only_one(run_dir)
+    second = threading.Thread(target=lambda: _only_one(run_dir).close())
+    second.start()
+    second.join(0.3)
+    assert second.is_alive()
+    first.close()
+    second.join(30)
+    assert not second.is_alive()
