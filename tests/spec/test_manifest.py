@@ -1,0 +1,33 @@
+"""Manifest files: a mark of byte order, and errors that only follow from others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rl_platform.spec.manifest import ManifestError, load_manifest, load_manifests, parse_manifests
+
+TEXT = """\
+apiVersion: rlplatform.io/v1alpha1
+kind: TrainingJob
+metadata: {name: a-job}
+spec:
+  environment: {id: CartPole-v1}
+  algorithm: {ppo: {}}
+  stop: {envSteps: 1000}
+"""
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    assert load_manifests(file) == parse_manifests(TEXT) == [load_manifest(file)]
+
+
+@pytest.mark.parametrize("wrong", ['{exact: "yes"}', "{exact: 3}", '{exact: true, everyUpdates: "20"}'])
+def test_a_default_that_waits_for_a_wrong_field_is_no_error_of_its_own(wrong: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifests(f"{TEXT}  checkpoint: {wrong}\n", "job.yaml")
+    assert [it.line for it in caught.value.problems] == [8]
+    assert caught.value.problems[0].path in ("spec.checkpoint.exact", "spec.checkpoint.everyUpdates")
