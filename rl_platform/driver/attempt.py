@@ -93,17 +93,26 @@ class Attempt:
             self.progress.wall_seconds = wall_before + self.train_seconds + self.paused
             reason = self._observe(item)
             scheduled = self._checkpoint_due()
-            if reason is None and self.drain.requested_by and self._may_stop(scheduled):
-                reason = StopReason.DRAINED
+            if reason is None:
+                # Before any checkpoint of this moment, which then knows that it was evaluated.
+                self._evaluate_if_due()
+                if self.drain.requested_by and self._may_stop(scheduled):
+                    reason = StopReason.DRAINED
             if reason is not None:
                 return reason
             if scheduled and not self.guard.suspects:
                 self.save()
-            self._evaluate_if_due()
         raise AssertionError("a plan never ends by itself")
 
     def save(self) -> None:
-        """Write a checkpoint; in exact mode every environment starts again from a seed that names the checkpoint."""
+        """Write a checkpoint, unless this moment has one already.
+
+        In exact mode every environment starts again from a seed that names the checkpoint: who resumes from it
+        begins like this, so a run that is not interrupted does the same.
+        """
+        moment = (self.counters.env_steps, self.counters.updates)
+        if self.last is not None and (self.last.env_steps, self.last.updates) == moment:
+            return
         self.progress.checkpoints += 1
         if self.job.spec.checkpoint.exact:
             self.assembly.workers.reset(self.progress.checkpoints)
@@ -202,13 +211,10 @@ class Attempt:
         best = self.progress.best_return if self.progress.best_return is not None else -math.inf
         if evaluation is not None and evaluation.return_mean > best:
             self.progress.best_return = evaluation.return_mean
-            self._save_best()
+            self.save()
+            if self.last is not None:
+                self.store.pin(self.last)
         self.paused += time.perf_counter() - before
-
-    def _save_best(self) -> None:
-        checkpoint = capture(self.assembly, self.progress, self.rule, self.guard)
-        best = self.store.save(checkpoint, self.counters.env_steps, self.counters.updates)
-        self.store.pin(best)
 
 
 def _open_store(job: TrainingJob, folder: RunFolder) -> CheckpointStore:

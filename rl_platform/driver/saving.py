@@ -20,7 +20,7 @@ class Progress:
     """What the driver itself remembers over attempts."""
 
     wall_seconds: float = 0.0
-    checkpoints: int = 0  # scheduled ones so far: the key that exact mode reseeds environments by
+    checkpoints: int = 0  # so far: the key that exact mode reseeds environments by
     next_checkpoint_update: int = 0
     next_evaluation: int = 0
     best_return: float | None = None

@@ -17,10 +17,10 @@ from gymnasium.spaces import Box, Dict, Discrete, Sequence
 Observation = dict[str, Any]
 
 
-class Lookup(gymnasium.Env[Observation, int]):
+class Lookup(gymnasium.Env[Observation, np.int64]):
     """``keys`` different keys of which a set holds 2 or more, each with one of ``answers``.
 
-    Observation: ``asked`` (Discrete ``keys``) and ``pairs`` (a Sequence; one-hot key and answer side by side).
+    Observation: ``asked`` (Discrete ``keys``) and ``pairs`` (a Sequence; one-hot key and answer).
     ``questions`` are asked in an episode; the best return is their number, and guessing gets 1/``answers`` of
     it.
     """
@@ -42,7 +42,7 @@ class Lookup(gymnasium.Env[Observation, int]):
         self.asked = 0
         return self._question(), {}
 
-    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         reward = float(action == self.right)
         self.asked += 1
         return self._question(), reward, self.asked == self.questions, False, {}

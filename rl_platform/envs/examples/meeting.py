@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Discrete, MultiDiscrete
-from pettingzoo import ParallelEnv
+from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
 BEST_RETURN = 2.0
 """Sum over both players, from every start."""
@@ -21,7 +21,7 @@ TICK_COST = 0.1
 PLAYERS = ("left_player", "right_player")
 
 
-class Meeting(ParallelEnv[str, np.ndarray, int]):
+class Meeting(ParallelEnv[str, np.ndarray, int]):  # type: ignore[misc]  # PettingZoo is untyped
     """``cells``: length of the corridor, whose ends are the doors; ``limit``: ticks until truncation.
 
     Observation: MultiDiscrete [cells, cells], one's own cell and the other's. Actions: 0 left, 1 stay,
