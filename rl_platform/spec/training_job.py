@@ -13,16 +13,9 @@ from rl_platform.spec.environment import EnvironmentSpec
 from rl_platform.spec.fields import Fault, LabelKey, Labels, ListOf, Seed, SpecModel
 from rl_platform.spec.free_json import JsonMap
 from rl_platform.spec.model import ModelSpec, PolicySpec
-from rl_platform.spec.resources import (
-    DriverSpec,
-    LearnerSpec,
-    ReplaySpec,
-    RolloutsSpec,
-    RunPolicy,
-    RuntimeSpec,
-    Scheduling,
-)
+from rl_platform.spec.resources import DriverSpec, LearnerSpec, ReplaySpec, RolloutsSpec
 from rl_platform.spec.running import CheckpointSpec, EvaluationSpec, Schedules, StopSpec, TrackingSpec
+from rl_platform.spec.runtime import RunPolicy, RuntimeSpec, Scheduling
 from rl_platform.spec.status import TrainingJobStatus
 
 API_VERSION = "rlplatform.io/v1alpha1"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from rl_platform.spec import algorithms, environment, fields, model, resources, running, training_job
+from rl_platform.spec import algorithms, environment, fields, model, resources, running, runtime, training_job
 
 Document = dict[str, Any]
 
@@ -236,12 +236,12 @@ _MENDS: dict[type[fields.SpecModel], Callable[[Document], Document]] = {
     algorithms.PPO: _mend_ppo,
     environment.EnvironmentSpec: _mend_environment,
     model.ModelSpec: _mend_model,
-    resources.EnvVar: lambda it: _only(it, ("value", "secret"), ""),
+    runtime.EnvVar: lambda it: _only(it, ("value", "secret"), ""),
     resources.ReplaySpec: _mend_replay,
     resources.RolloutsSpec: _mend_rollouts,
-    resources.RuntimeSpec: _mend_runtime,
+    runtime.RuntimeSpec: _mend_runtime,
     resources.Toleration: _mend_toleration,
-    resources.Volume: lambda it: _only(it, ("claim", "configMap", "secret"), "data"),
+    runtime.Volume: lambda it: _only(it, ("claim", "configMap", "secret"), "data"),
     running.CheckpointSpec: _mend_checkpoint,
     running.EvaluationSpec: _mend_evaluation,
     running.Schedule: _mend_schedule,
