@@ -31,3 +31,13 @@ def test_a_default_that_waits_for_a_wrong_field_is_no_error_of_its_own(wrong: st
         parse_manifests(f"{TEXT}  checkpoint: {wrong}\n", "job.yaml")
     assert [it.line for it in caught.value.problems] == [8]
     assert caught.value.problems[0].path in ("spec.checkpoint.exact", "spec.checkpoint.everyUpdates")
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
+def test_a_misplaced_field_is_guessed_to_belong_to_the_algorithm_that_is_used(algorithm: str) -> None:
+    text = TEXT.replace("ppo", algorithm) + "  schedules: {learningRate: {}}\n  learningRate: 3e-4\n"
+    with pytest.raises(ManifestError) as caught:
+        parse_manifests(text, "job.yaml")
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path) == (9, "spec.learningRate")
+    assert problem.hint == f"did you mean spec.algorithm.{algorithm}.learningRate?"
