@@ -25,10 +25,10 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help setup run test test-learning check lint style types layers reports bench wheel constraints clean
+.PHONY: help setup run test test-learning check lint style types layers reports wheel constraints clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
 
 setup: $(SETUP)
 
@@ -87,15 +87,14 @@ reports: $(SETUP)
 	for each in sizes duplicates dead_code; do $(BIN)/python -m tests.contracts.$$each || failed=1; done; \
 	exit $$failed
 
-bench: $(SETUP) ## compare with other libraries and write the README's table (see benchmarks/)
-	@$(MAKE) --no-print-directory -C benchmarks
-
 wheel: $(SETUP) ## build dist/*.whl
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 constraints: $(SETUP) ## renew the pinned versions in constraints.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra train --group dev --universal --python-version 3.11 \
 	  --no-annotate --no-header --upgrade --quiet --output-file constraints.txt
+
+include benchmarks/benchmark.mk
 
 clean: ## remove what make made: .venv, caches, runs/ is kept
 	@rm -rf $(VENV) .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

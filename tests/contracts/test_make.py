@@ -17,8 +17,9 @@ if [ "$1" = --version ]; then echo "Python 3.9.2"; else exit 1; fi
 
 
 def clone(folder: Path) -> Path:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, folder)
+    (folder / "benchmarks").mkdir()
+    for name in ("Makefile", "benchmarks/benchmark.mk", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 
