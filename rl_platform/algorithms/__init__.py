@@ -1,4 +1,6 @@
-"""Every algorithm by its name in the manifest. Adding one: a member of the spec, a file here, a line below."""
+"""Every algorithm by its name in the manifest. Adding one: a member of the spec, a file here, a line
+below.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,9 @@ def _anything(spaces: Spaces, model: ModelSpec) -> None:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One algorithm. ``config`` below is its member of ``spec.algorithm`` (for a custom one: the free map)."""
+    """One algorithm. ``config`` below is its member of ``spec.algorithm`` (for a custom one: the free
+    map).
+    """
 
     policy: Callable[[Spaces, ModelSpec, Any], Policy]
     learning: Callable[[Any], Learning]

@@ -1,10 +1,11 @@
-"""Deep Q-learning (Mnih et al. 2015, 1312.5602 as preprint) with double Q (van Hasselt et al. 2016, 1509.06461) and
-n-step returns (Sutton and Barto 2018, section 7.1), from uniform replay.
+"""Deep Q-learning (Mnih et al. 2015, 1312.5602 as preprint) with double Q (van Hasselt et al. 2016,
+1509.06461) and n-step returns (Sutton and Barto 2018, section 7.1), from uniform replay.
 
-y = R_n + discount Q_target(s', argmax_a Q(s', a)), the arg-max by the target network without ``doubleQ``; Huber loss
-with threshold 1. Illegal actions (action mask) take part in no arg-max. ``trainEvery`` counts env steps per update,
-``targetUpdateEvery`` counts updates. Where it differs from Mnih et al.: Adam instead of RMSprop, one learning round
-per fragment with as many minibatches as are due, so sampling and learning both run in bulk.
+y = R_n + discount Q_target(s', argmax_a Q(s', a)), the arg-max by the target network without ``doubleQ``;
+Huber loss
+with threshold 1. Illegal actions (action mask) take part in no arg-max. ``trainEvery`` counts env steps per
+update, ``targetUpdateEvery`` counts updates. Where it differs from Mnih et al.: Adam instead of RMSprop, one
+learning round per fragment with as many minibatches as are due, so sampling and learning both run in bulk.
 
 Shape legend: B rows of a minibatch, A actions.
 """
@@ -35,7 +36,7 @@ from rl_platform.models.build import q_policy
 from rl_platform.models.model_spec import ModelSpec
 from rl_platform.models.policy import Knobs, Policy
 from rl_platform.objectives.n_step import n_step
-from rl_platform.spec.algorithms import DQN as Config
+from rl_platform.spec import algorithms as spec
 from rl_platform.workers.learner import Batch, Learning, Objective, Params
 from rl_platform.workers.optimizer import Optimizer
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def dqn_loss(cfg: Config) -> Objective:
+def dqn_loss(cfg: spec.DQN) -> Objective:
     """Huber loss of the n-step temporal difference, mean over B."""
 
     def loss(
@@ -68,7 +69,7 @@ def dqn_loss(cfg: Config) -> Objective:
     return loss
 
 
-def plan(run: Run, cfg: Config) -> Plan:
+def plan(run: Run, cfg: spec.DQN) -> Plan:
     """Store fragments and learn from samples, in a fixed ratio of env steps to updates."""
     steps = cfg.fragment_length * run.workers.num_envs
     learn_every = max(1, steps // cfg.train_every)
@@ -85,7 +86,7 @@ def plan(run: Run, cfg: Config) -> Plan:
     return concurrently(store=store, learn=learn, output="learn", pace=pace)
 
 
-def exploration(cfg: Config) -> Callable[[int], dict[str, float]]:
+def exploration(cfg: spec.DQN) -> Callable[[int], dict[str, float]]:
     """Epsilon falls linearly from ``initial`` to ``final`` over the first ``steps`` env steps."""
     explore = cfg.exploration
 

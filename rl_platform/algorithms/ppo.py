@@ -1,10 +1,15 @@
 """Proximal policy optimisation, clipped (Schulman et al. 2017, 1707.06347, equations 7 and 9).
 
-The policy maximises min(r A, clip(r, 1-c, 1+c) A) with r = pi(a|s) / pi_old(a|s) from the log-probability stored while
-acting; the critic regresses on A + V_old (GAE returns, 1506.02438). Details as in "The 37 implementation details of
-PPO" (ICLR blog track 2022): orthogonal initialisation, Adam epsilon 1e-5, advantages standardised per minibatch, global
-gradient clipping, shuffled minibatches. Where it differs: minibatches are of nearly equal size instead of dropping or
-keeping a short last one; ``targetKl`` stops the epochs after the first minibatch beyond 1.5 times it (as Spinning Up).
+The policy maximises min(r A, clip(r, 1-c, 1+c) A) with r = pi(a|s) / pi_old(a|s) from the log-probability
+stored while
+acting; the critic regresses on A + V_old (GAE returns, 1506.02438). Details as in "The 37 implementation
+details of
+PPO" (ICLR blog track 2022): orthogonal initialisation, Adam epsilon 1e-5, advantages standardised per
+minibatch, global
+gradient clipping, shuffled minibatches. Where it differs: minibatches are of nearly equal size instead of
+dropping or
+keeping a short last one; ``targetKl`` stops the epochs after the first minibatch beyond 1.5 times it (as
+Spinning Up).
 
 Shape legend: N rows of a minibatch (only valid ones, also of sequences).
 """
@@ -30,7 +35,7 @@ from rl_platform.models.build import actor_critic_policy
 from rl_platform.models.policy import Knobs, Policy
 from rl_platform.objectives.gae import gae
 from rl_platform.objectives.scaling import scale_rewards
-from rl_platform.spec.algorithms import PPO as Config
+from rl_platform.spec import algorithms as spec
 from rl_platform.workers.learner import Batch, Learning, Objective, Params
 from rl_platform.workers.optimizer import Optimizer
 
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def ppo_loss(cfg: Config) -> Objective:
+def ppo_loss(cfg: spec.PPO) -> Objective:
     """Clipped surrogate + value regression - entropy bonus, as means over N."""
 
     def loss(
@@ -80,7 +85,7 @@ def ppo_loss(cfg: Config) -> Objective:
     return loss
 
 
-def plan(run: Run, cfg: Config) -> Plan:
+def plan(run: Run, cfg: spec.PPO) -> Plan:
     """Sample a batch with one policy version, learn from it, publish; nothing overlaps."""
     return (
         rollouts(run, env_steps=cfg.batch_size)
@@ -103,7 +108,7 @@ def plan(run: Run, cfg: Config) -> Plan:
     )
 
 
-def learning(cfg: Config) -> Learning:
+def learning(cfg: spec.PPO) -> Learning:
     return Learning(Optimizer(epsilon=1e-5, max_grad_norm=cfg.max_grad_norm))
 
 

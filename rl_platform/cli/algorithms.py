@@ -33,7 +33,11 @@ def algorithms(name: str | None) -> int:
     print(f"\nIts plan, as on {EXAMPLE_ENVIRONMENT} with all defaults:\n")
     document = {
         "metadata": {"name": f"example-{name}"},
-        "spec": {"environment": {"id": EXAMPLE_ENVIRONMENT}, "algorithm": {name: {}}, "stop": {"envSteps": 100_000}},
+        "spec": {
+            "environment": {"id": EXAMPLE_ENVIRONMENT},
+            "algorithm": {name: {}},
+            "stop": {"envSteps": 100_000},
+        },
     }
     assembly = assemble(TrainingJob.model_validate(document))
     print(assembly.plan.describe())

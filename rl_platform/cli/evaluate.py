@@ -44,8 +44,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     else:
         print(
             f"return {result.return_mean:.2f} ± {result.return_std:.2f} (min {result.return_min:.2f}, max "
-            f"{result.return_max:.2f}) over {result.episodes} greedy episodes of {result.length_mean:.1f} steps, "
-            f"seed {result.seed}"
+            f"{result.return_max:.2f}) over {result.episodes} greedy episodes of {result.length_mean:.1f} "
+            f"steps, seed {result.seed}"
         )
     return int(ExitCode.DONE)
 
@@ -75,4 +75,6 @@ def _job(arguments: argparse.Namespace) -> TrainingJob:
     for place in places:
         if (place / "spec.yaml").is_file():
             return load_job(str(place / "spec.yaml"))
-    raise ValueError(f"cannot tell which environment {source} was trained in: name its job with --manifest FILE")
+    raise ValueError(
+        f"cannot tell which environment {source} was trained in: name its job with --manifest FILE"
+    )

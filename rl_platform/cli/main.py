@@ -11,7 +11,9 @@ from rl_platform.spec.driver_protocol import ExitCode
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0 done, 1 failed, 2 the input was wrong, 3 stopped and can be resumed, 130 interrupted."""
+    """Run a command; 0 done, 1 failed, 2 the input was wrong, 3 stopped and can be resumed, 130
+    interrupted.
+    """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # more threads than one make small networks slower
     sys.path.insert(0, os.getcwd())  # entrypoints beside the manifest, as `python` itself would find them
@@ -26,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="rlp", description="Reinforcement learning from a TrainingJob manifest.")
+    parser = argparse.ArgumentParser(
+        prog="rlp", description="Reinforcement learning from a TrainingJob manifest."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="train on this machine")
@@ -35,9 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--output", metavar="DIR", help="the run's folder (default runs/<metadata.name>)")
     taking = run.add_mutually_exclusive_group()
     taking.add_argument("--overwrite", action="store_true", help="replace the run that is in the folder")
-    taking.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
+    taking.add_argument(
+        "--resume", action="store_true", help="go on from the newest checkpoint in the folder"
+    )
     run.add_argument("--quiet", action="store_true", help="only errors")
-    run.add_argument("--json", action="store_true", help="the result as JSON, the last line of standard output")
+    run.add_argument(
+        "--json", action="store_true", help="the result as JSON, the last line of standard output"
+    )
     run.set_defaults(command=_run)
 
     validate = commands.add_parser("validate", help="check manifests without running them")
@@ -45,11 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     validate.set_defaults(command=_validate)
 
     evaluate = commands.add_parser("evaluate", help="play greedy episodes with a trained policy")
-    evaluate.add_argument("source", metavar="URI_OR_DIR", help="a run's folder, a checkpoint, or models:/NAME@ALIAS")
+    evaluate.add_argument(
+        "source", metavar="URI_OR_DIR", help="a run's folder, a checkpoint, or models:/NAME@ALIAS"
+    )
     evaluate.add_argument("--episodes", type=_positive, default=100, metavar="N")
     evaluate.add_argument("--seed", type=int, default=10_000, metavar="S")
     evaluate.add_argument("--manifest", help="the job, where the source does not bring its own")
-    evaluate.add_argument("--tracking-uri", metavar="URI", help="MLflow's, for models:/ (default: MLFLOW_TRACKING_URI)")
+    evaluate.add_argument(
+        "--tracking-uri", metavar="URI", help="MLflow's, for models:/ (default: MLFLOW_TRACKING_URI)"
+    )
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(command=_evaluate)
 

@@ -9,6 +9,7 @@ from rl_platform.cli.errors import failed
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.tracking.curves import plot_runs
 
+
 def plot(folders: Sequence[str], output: str) -> int:
     try:
         plot_runs([Path(folder) for folder in folders], Path(output))

@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def closing_lines(job: TrainingJob, result: Result) -> str:
     """What was reached, where things are, and how to load the policy."""
-    lines = [f"{result.state}: {result.reason} after {result.env_steps:,} env steps in {result.wall_seconds:.1f} s"]
+    lines = [
+        f"{result.state}: {result.reason} after {result.env_steps:,} env steps in {result.wall_seconds:.1f} s"
+    ]
     if result.episode_return_mean is not None:
         lines.append(f"  return     {result.episode_return_mean:.1f} (last 100 episodes while learning)")
     if result.evaluation is not None:
@@ -78,7 +80,11 @@ def closing_lines(job: TrainingJob, result: Result) -> str:
 
 
 def _snippet(job: TrainingJob, uri: str, tracking: str) -> list[str]:
-    make = f'gymnasium.make("{job.spec.environment.id}")' if job.spec.environment.id else "make_your_environment()"
+    make = (
+        f'gymnasium.make("{job.spec.environment.id}")'
+        if job.spec.environment.id
+        else "make_your_environment()"
+    )
     return [
         "  import gymnasium",
         "  from rl_platform import load_policy",

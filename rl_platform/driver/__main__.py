@@ -1,4 +1,6 @@
-"""``python -m rl_platform.driver``: run the job that a mounted file describes. Exit codes: `spec.driver_protocol`."""
+"""``python -m rl_platform.driver``: run the job that a mounted file describes. Exit codes:
+`spec.driver_protocol`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def main() -> int:
     from rl_platform.driver.train import TrainingFailed, train
 
     try:
-        result = train(job, os.environ.get(OUTPUT_ENV), taking="resume", on_phase=lambda phase: log.info("%s", phase))
+        result = train(
+            job, os.environ.get(OUTPUT_ENV), taking="resume", on_phase=lambda phase: log.info("%s", phase)
+        )
     except RunFolderError as error:
         log.error("%s", error)
         return int(ExitCode.BAD_CONFIGURATION)

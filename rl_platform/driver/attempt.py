@@ -107,8 +107,8 @@ class Attempt:
     def save(self) -> None:
         """Write a checkpoint, unless this moment has one already.
 
-        In exact mode every environment starts again from a seed that names the checkpoint: who resumes from it
-        begins like this, so a run that is not interrupted does the same.
+        In exact mode every environment starts again from a seed that names the checkpoint: who resumes from
+        it begins like this, so a run that is not interrupted does the same.
         """
         moment = (self.counters.env_steps, self.counters.updates)
         if self.last is not None and (self.last.env_steps, self.last.updates) == moment:
@@ -165,7 +165,9 @@ class Attempt:
         """Report, look for trouble, and ask the stop rules."""
         counters, run, wall = self.counters, self.assembly.run, self.progress.wall_seconds
         metrics: dict[str, float] = dict(item.info.get("metrics", {}))
-        metrics["time/env_steps_per_second"] = (counters.env_steps - self.env_steps_before) / self.train_seconds
+        metrics["time/env_steps_per_second"] = (
+            counters.env_steps - self.env_steps_before
+        ) / self.train_seconds
         metrics["rollout/episodes"] = float(counters.episodes)
         agent_steps = dict(counters.agent_steps)
         report = Report(counters.env_steps, agent_steps, counters.updates, counters.iterations, wall, metrics)
@@ -195,7 +197,9 @@ class Attempt:
         return spec.every_seconds is not None and time.perf_counter() - self.saved_at >= spec.every_seconds
 
     def _may_stop(self, scheduled: bool) -> bool:
-        """An exact run stops at a scheduled checkpoint, where it would have reseeded its environments anyway."""
+        """An exact run stops at a scheduled checkpoint, where it would have reseeded its environments
+        anyway.
+        """
         if not self.job.spec.checkpoint.exact or scheduled:
             return True
         self.asked_at = self.asked_at or time.perf_counter()

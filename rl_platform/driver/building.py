@@ -57,8 +57,10 @@ class Assembly:
 
 
 def environments(job: TrainingJob, count: int) -> EnvironmentAdapter:
-    """``count`` environments of the job, mapped to its policies. Raises BadConfiguration or EnvironmentFault."""
-    mapping = [(policy.name, list(policy.agents)) for policy in job.spec.policies] or [(DEFAULT_POLICY, ["*"])]
+    """``count`` environments of the job. Raises BadConfiguration or EnvironmentFault."""
+    mapping = [(policy.name, list(policy.agents)) for policy in job.spec.policies] or [
+        (DEFAULT_POLICY, ["*"])
+    ]
     try:
         return make_adapter(job.spec.environment, count, mapping)
     except ValueError as error:  # unknown ids and spaces that are not supported
@@ -66,7 +68,7 @@ def environments(job: TrainingJob, count: int) -> EnvironmentAdapter:
 
 
 def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:
-    """Build everything a run needs. Raises BadConfiguration, or EnvironmentFault where the environment fails."""
+    """Build everything a run needs. Raises BadConfiguration or EnvironmentFault."""
     refuse_unsupported(job)
     name, algorithm, config = chosen_algorithm(job)
     spec = job.spec
@@ -112,8 +114,8 @@ def chosen_algorithm(job: TrainingJob) -> tuple[str, Algorithm, Any]:
     algorithm = load_entrypoint(config.entrypoint, "spec.algorithm.custom.entrypoint", default="ALGORITHM")
     if not isinstance(algorithm, Algorithm):
         raise BadConfiguration(
-            f"spec.algorithm.custom.entrypoint: {config.entrypoint} is a {type(algorithm).__name__}; it must name an "
-            "rl_platform.algorithms.algorithm.Algorithm (`module:object`, or `module` that defines ALGORITHM)"
+            f"spec.algorithm.custom.entrypoint: {config.entrypoint} is a {type(algorithm).__name__}; it must "
+            "name an rl_platform.algorithms.algorithm.Algorithm (`module:object`, or `module` that defines ALGORITHM)"
         )
     return config.entrypoint, algorithm, dict(config.config)
 

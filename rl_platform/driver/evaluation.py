@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,6 +38,7 @@ def evaluate(
     with _watching(watchdog):
         adapter.reset_into(arrivals, [int(each) for each in seeds])
     running, length = np.zeros(adapter.num_envs), np.zeros(adapter.num_envs, np.int64)
+    resetting = np.zeros(adapter.num_envs, bool)  # spends this tick on its reset
     returns: list[float] = []
     lengths: list[int] = []
     for _ in range(MAX_TICKS):
@@ -50,7 +52,8 @@ def evaluate(
             arrival.final.clear()
         with _watching(watchdog):
             over = adapter.step_into(actions, arrivals)
-        length += 1
+        length += ~resetting
+        resetting = over & adapter.late_reset
         for policy, lanes in adapter.lanes.items():
             np.add.at(running, lanes.env, arrivals[policy].reward)
             if adapter.lockstep:
@@ -132,12 +135,14 @@ def _some_action(lanes: Lanes, arrivals: Arrivals) -> np.ndarray:
     space, count = lanes.spaces.action, len(lanes)
     if space.kind == "box":
         low, high = np.array(space.low).reshape(space.shape), np.array(space.high).reshape(space.shape)
-        return np.broadcast_to(np.clip(np.zeros(space.shape), low, high), (count, *space.shape)).astype(np.float32)
+        return np.broadcast_to(np.clip(np.zeros(space.shape), low, high), (count, *space.shape)).astype(
+            np.float32
+        )
     mask = arrivals.obs.get(ACTION_MASK)
     choices = np.zeros((count, max(1, space.size)), np.int64)
     if mask is not None:
         edges = np.cumsum([0, *space.categories])
-        for component, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+        for component, (start, end) in enumerate(pairwise(edges)):
             choices[:, component] = mask[:, start:end].argmax(axis=1)
     actions: np.ndarray = choices + np.array(space.start or 0)
     return actions.reshape(count, *space.shape)

@@ -53,7 +53,7 @@ class Outcome:
         """Turn what goes wrong into a result; what was saved before stays."""
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the result's reason
             self.cause = error
             self._fill("Failed", _reason(error), _message(error))
 

@@ -1,4 +1,6 @@
-"""When this process started, so that start-up is measured from the user's keystroke and not from our first line."""
+"""When this process started, so that start-up is measured from the user's keystroke and not from our first
+line.
+"""
 
 from __future__ import annotations
 

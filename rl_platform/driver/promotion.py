@@ -42,13 +42,17 @@ def promote(
 ) -> RegisteredModel | None:
     """Register every trained policy; the first one is returned. A registry that fails is told, not raised."""
     candidate = _best(attempt, result)
-    run_id = attempt.telemetry.run_id()  # whoever is first to a new store migrates it: that must be one process
+    run_id = (
+        attempt.telemetry.run_id()
+    )  # whoever is first to a new store migrates it: that must be one process
     names = {policy: _model_name(attempt, policy) for policy in attempt.assembly.run.trained}
     try:
         champions = _champions(attempt, names, tracker.tracking_uri, registry)
         alias, why = _decide(attempt, candidate, champions)
         models = [
-            _register(attempt, candidate, policy, name, champions.get(policy), alias, why, tracker, registry, run_id)
+            _register(
+                attempt, candidate, policy, name, champions.get(policy), alias, why, tracker, registry, run_id
+            )
             for policy, name in names.items()
         ]
     except RegistryError as error:
@@ -73,7 +77,9 @@ def _best(attempt: Attempt, result: Result) -> Candidate:
             result.message = f"the best checkpoint cannot be read, the last one is registered: {error}"
         else:
             weights = {name: arrays[f"policy/{name}/weights"]["flat"] for name in run.trained}
-            return Candidate(pinned, weights, {name: arrays.get(f"policy/{name}/knobs", {}) for name in weights}, best)
+            return Candidate(
+                pinned, weights, {name: arrays.get(f"policy/{name}/knobs", {}) for name in weights}, best
+            )
     published = {name: run.published[name] for name in run.trained}
     return Candidate(
         attempt.last,

@@ -49,8 +49,8 @@ class RunFolder:
             used = self.path.exists() and any(self.path.iterdir())
             if used and taking == "new":
                 raise RunFolderError(
-                    f"{self.path} already holds a run: continue it with --resume, replace it with --overwrite, "
-                    "or choose another folder with --output"
+                    f"{self.path} already holds a run: continue it with --resume, replace it with "
+                    "--overwrite, or choose another folder with --output"
                 )
             if used and taking == "overwrite":
                 self._clear()

@@ -15,8 +15,8 @@ def schedule_of(
 ) -> Callable[[int], dict[str, float]]:
     """env steps → the present value of every schedulable field that the algorithm has.
 
-    A schedule without ``steps`` ends with ``stop.envSteps``. Raises ValueError where neither is given, and where a field
-    is scheduled that the algorithm does not have.
+    A schedule without ``steps`` ends with ``stop.envSteps``. Raises ValueError where neither is given, and
+    where a field is scheduled that the algorithm does not have.
     """
     rules: dict[str, Callable[[int], float]] = {}
     for name in SCHEDULED:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 120.0
 RUN_ID_SECONDS = 60.0
-MLFLOW_STATUS: dict[State, "Status"] = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}
+MLFLOW_STATUS: dict[State, Status] = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}
 
 
 class Telemetry:
@@ -198,4 +198,6 @@ def _edges(assembly: Assembly) -> dict[str, float]:
 
 
 def _checkpoint_status(ref: CheckpointRef | None) -> CheckpointStatus | None:
-    return CheckpointStatus(uri=ref.uri, env_steps=ref.env_steps, digest=ref.digest) if ref is not None else None
+    return (
+        CheckpointStatus(uri=ref.uri, env_steps=ref.env_steps, digest=ref.digest) if ref is not None else None
+    )

@@ -39,8 +39,8 @@ def train(
 ) -> Result:
     """Run a job in this process, in the folder ``output`` (``runs/<name>`` by default), to its end.
 
-    SIGINT and SIGTERM checkpoint and end it as Drained. Raises TrainingFailed where the run fails, and RunFolderError
-    where the folder holds another run and ``taking`` is neither ``overwrite`` nor ``resume``.
+    SIGINT and SIGTERM checkpoint and end it as Drained. Raises TrainingFailed where the run fails, and
+    RunFolderError where the folder holds another run and ``taking`` is neither ``overwrite`` nor ``resume``.
     """
     folder = RunFolder(Path(output) if output else Path("runs") / job.metadata.name)
     folder.take(taking)
@@ -70,7 +70,9 @@ def train(
 
 
 def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Callable[[str], None]) -> None:
-    """Evaluate, write what is known, and register. The registry's process imports MLflow during the evaluation."""
+    """Evaluate, write what is known, and register. The registry's process imports MLflow during the
+    evaluation.
+    """
     tracker = attempt.telemetry.tracker
     registry = RegistryProcess() if tracker is not None else None
     try:

@@ -40,4 +40,4 @@ def _registered(uri: str, policies: list[str]) -> Checkpoint:
     flat, knobs = bundle.weights()
     arrays = {f"policy/{name}/weights": {"flat": flat} for name in policies}
     arrays |= {f"policy/{name}/knobs": knobs for name in policies if knobs}
-    return Checkpoint({"policies": {name: bundle.description for name in policies}}, arrays)
+    return Checkpoint({"policies": dict.fromkeys(policies, bundle.description)}, arrays)

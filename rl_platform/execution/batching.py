@@ -1,4 +1,6 @@
-"""Between sampling and learning: choose, prepare and gather experience. No array is touched here, only references."""
+"""Between sampling and learning: choose, prepare and gather experience. No array is touched here, only
+references.
+"""
 
 from __future__ import annotations
 

@@ -16,9 +16,11 @@ def concurrently(*, output: str, pace: Pace, **flows: Flow) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class EnvStepsPerUpdate:
-    """Sample ``ratio`` env steps for each update, once ``after`` env steps are there (Acme's samples per insert).
+    """Sample ``ratio`` env steps for each update, once ``after`` env steps are there (Acme's samples per
+    insert).
 
-    A deficit counter without a memory of its own: what is due follows from the counters, so it survives a restore.
+    A deficit counter without a memory of its own: what is due follows from the counters, so it survives a
+    restore.
     """
 
     ratio: float

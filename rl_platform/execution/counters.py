@@ -1,4 +1,6 @@
-"""The accounting of a run. Counters grow only when something was taken or completed, never when it was asked for."""
+"""The accounting of a run. Counters grow only when something was taken or completed, never when it was
+asked for.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class Item:
-    """One control item. ``source`` and ``sequence`` say which worker's how-manyth fragment: a gap is a drop."""
+    """One control item. ``source`` and ``sequence`` say which worker's how-manyth fragment: a gap is a
+    drop.
+    """
 
     kind: Kind
     data: tuple[Ref, ...] = ()

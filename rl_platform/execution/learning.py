@@ -65,7 +65,9 @@ def update_target_network(run: Run, *, every: Every, rate: float = 1.0) -> Op:
 
 
 def update_filters(run: Run) -> Op:
-    """Merge what rollout workers saw into the running filters; they act with it from the next publication on."""
+    """Merge what rollout workers saw into the running filters; they act with it from the next publication
+    on.
+    """
 
     def update(item: Item, counters: Counters) -> list[Item]:
         del counters

@@ -5,7 +5,12 @@ from __future__ import annotations
 from rl_platform.execution.batching import concat_batches, prepare, select_experiences
 from rl_platform.execution.concurrency import EnvStepsPerUpdate, concurrently
 from rl_platform.execution.counters import Every
-from rl_platform.execution.learning import publish_weights, train_one_step, update_filters, update_target_network
+from rl_platform.execution.learning import (
+    publish_weights,
+    train_one_step,
+    update_filters,
+    update_target_network,
+)
 from rl_platform.execution.replay import replay, store_to_replay
 from rl_platform.execution.reporting import report
 from rl_platform.execution.sampling import rollouts

@@ -1,10 +1,10 @@
 """A plan is a value: sources, operators, and the one loop that runs them.
 
-    rollouts(run, ...).then(prepare(...), train_one_step(...), publish_weights(run), report(run)).as_plan("ppo")
+    rollouts(run, ...).then(prepare(...), train_one_step(...), publish_weights(run), report(run)).as_plan("x")
 
-`describe` prints it, `validate` refuses a wrong one before anything starts, iterating runs it. Items are pushed depth
-first through plain calls, so the traceback of a failing operator is the plan's own. Nothing is polled: where a
-source works elsewhere, the runner blocks until the first of all outstanding references is ready.
+`describe` prints it, `validate` refuses a wrong one before anything starts, iterating runs it. Items are
+pushed depth first through plain calls, so the traceback of a failing operator is the plan's own. Nothing is
+polled: where a source works elsewhere, the runner blocks until the first outstanding reference is ready.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Plan:
         return [f"{flow}/{part}" for flow, f in self.flows.items() for part in _parts(f)]
 
     def validate(self) -> Plan:
-        """Raise PlanError on two parts of one name, a missing output, or flows without a pace. Returns itself."""
+        """Raise PlanError on two parts of one name, no output, or flows without a pace. Returns itself."""
         names = self.names()
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -147,7 +147,7 @@ class Plan:
             raise PlanError(f"output is {self.output!r}, but the flows are {sorted(self.flows)}")
         if self.flows[self.output].gives is not Kind.RESULT:
             raise PlanError(
-                f"the output flow {self.output} must end in report(), it gives {self.flows[self.output].gives}"
+                f"the output {self.output} must end in report(), it gives {self.flows[self.output].gives}"
             )
         if len(self.flows) > 1 and self.pace is None:
             raise PlanError(f"{len(self.flows)} flows run side by side: say in which ratio with pace=")
@@ -185,7 +185,7 @@ class Plan:
                 yield from self._reported([Item(Kind.RESULT)])
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
-        """Counters and the state of every operator that has one. Taken between results: nothing is in flight."""
+        """Counters and the state of every operator that has one. Between results nothing is in flight."""
         operators: dict[str, Any] = {}
         arrays: Tree = {}
         for name, part in self._states().items():

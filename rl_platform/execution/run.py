@@ -1,4 +1,6 @@
-"""What a plan is built over: the workers, the learner, the replay buffers and the published policies of one run."""
+"""What a plan is built over: the workers, the learner, the replay buffers and the published policies of one
+run.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Workers(Protocol):
 
 @dataclass
 class Run:
-    """The parts of one run. Made by the driver, used by `plan` functions, saved by the driver's checkpoints."""
+    """The parts of one run. Made by the driver, used by `plan` functions, saved by the driver's
+    checkpoints.
+    """
 
     workers: Workers
     learner: Learner

@@ -53,7 +53,9 @@ class Rollouts:
 
 
 def rollouts(run: Run, *, env_steps: int = 0, ticks: int = 0) -> Flow:
-    """Fragments of ``ticks`` steps of every environment, or of as many as make ``env_steps`` over all workers."""
+    """Fragments of ``ticks`` steps of every environment, or of as many as make ``env_steps`` over all
+    workers.
+    """
     if not ticks:
         ticks = max(1, round(env_steps / (run.workers.num_envs * run.workers.count)))
     total = ticks * run.workers.num_envs

@@ -30,8 +30,8 @@ def next_values(trajectory: Trajectory) -> np.ndarray:
 def gae(gamma: float, lam: float) -> DataFn:
     """A recipe step that adds ``advantage`` and ``return`` [T, L]; zero in rows beyond a lane's length.
 
-    A_t = d_t + gamma lam A_{t+1} with d_t = r_t + gamma V(s_{t+1}) - V(s_t), cut where an episode ends and where
-    the lane's rows end.
+    A_t = d_t + gamma lam A_{t+1} with d_t = r_t + gamma V(s_{t+1}) - V(s_t), cut where an episode ends and
+    where the lane's rows end.
     """
 
     def estimate(trajectory: Trajectory, columns: Tree, knobs: Mapping[str, np.ndarray]) -> Tree:

@@ -1,6 +1,7 @@
 """n-step transitions for replay (Sutton and Barto 2018, section 7.1), independent of where fragments are cut.
 
-A transition that starts at row s is emitted by the fragment in which its last reward arrives, so the trajectory needs n-1
+A transition that starts at row s is emitted by the fragment in which its last reward arrives, so the
+trajectory needs n-1
 look-back rows. It ends early with its episode and then carries its true number of steps in the discount.
 """
 
@@ -16,7 +17,8 @@ from rl_platform.data.tree import Tree
 def n_step(n: int, gamma: float) -> TransitionFn:
     """A function from trajectory to transitions [M] in time order.
 
-    Columns: every obs path, ``action``, ``reward`` (sum of gamma^i r), ``discount`` (gamma^steps, 0 after TERMINATED)
+    Columns: every obs path, ``action``, ``reward`` (sum of gamma^i r), ``discount`` (gamma^steps, 0 after
+    TERMINATED)
     and ``next/<obs path>``. Raises ValueError where the trajectory has fewer than n-1 look-back rows.
     """
 
@@ -42,7 +44,9 @@ def n_step(n: int, gamma: float) -> TransitionFn:
 def _accumulate(
     trajectory: Trajectory, n: int, gamma: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """For each start row: n-step reward, discount, last row, and whether this fragment emits it; all [K+T, L]."""
+    """For each start row: n-step reward, discount, last row, and whether this fragment emits it; all [K+T,
+    L].
+    """
     rows, lanes = trajectory.reward.shape
     k, end = trajectory.look_back, trajectory.look_back + trajectory.length
     start = np.arange(rows)[:, None]

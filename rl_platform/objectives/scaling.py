@@ -13,7 +13,9 @@ RETURN_SCALE = "filter/return/scale"
 
 
 def scale_rewards(trajectory: Trajectory, columns: Tree, knobs: Mapping[str, np.ndarray]) -> Tree:
-    """A recipe step: ``reward`` [T, L] divided by the running standard deviation of returns, clipped at ±10."""
+    """A recipe step: ``reward`` [T, L] divided by the running standard deviation of returns, clipped at
+    ±10.
+    """
     reward = columns.get("reward", trajectory.reward[trajectory.look_back :])
     if RETURN_SCALE not in knobs:
         return {"reward": reward}

@@ -25,7 +25,9 @@ def columns_of(trajectory: Trajectory, recipe: Sequence[DataFn], knobs: Mapping[
     return columns
 
 
-def rows(trajectories: Sequence[Trajectory], recipe: Sequence[DataFn], knobs: Mapping[str, np.ndarray]) -> Tree:
+def rows(
+    trajectories: Sequence[Trajectory], recipe: Sequence[DataFn], knobs: Mapping[str, np.ndarray]
+) -> Tree:
     """All valid rows, time-major per trajectory: [N, ...]."""
     parts = []
     for trajectory in trajectories:

@@ -23,7 +23,8 @@ class ReplayBuffer:
         count = len(next(iter(transitions.values())))
         if not self.columns:
             self.columns = {
-                name: np.zeros((self.capacity, *leaf.shape[1:]), leaf.dtype) for name, leaf in transitions.items()
+                name: np.zeros((self.capacity, *leaf.shape[1:]), leaf.dtype)
+                for name, leaf in transitions.items()
             }
         kept = min(count, self.capacity)
         first = min(kept, self.capacity - self.head)

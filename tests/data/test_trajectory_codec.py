@@ -9,7 +9,9 @@ from tests.trajectories import fragments, stream
 
 
 def test_a_trajectory_comes_back_field_by_field() -> None:
-    trajectory = fragments([stream(np.random.default_rng(i), 12) for i in range(3)], [[2, 4], [3, 0], [1, 5]], 5, 2)[1]
+    trajectory = fragments(
+        [stream(np.random.default_rng(i), 12) for i in range(3)], [[2, 4], [3, 0], [1, 5]], 5, 2
+    )[1]
     again = decode_trajectory(*encode_trajectory(trajectory))
     for field in dataclasses.fields(trajectory):
         before, after = getattr(trajectory, field.name), getattr(again, field.name)

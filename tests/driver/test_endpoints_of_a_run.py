@@ -1,4 +1,6 @@
-"""The protocol between operator and driver, on a real run: progress, metrics, desired, drain, acknowledgement."""
+"""The protocol between operator and driver, on a real run: progress, metrics, desired, drain,
+acknowledgement.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,7 @@ def test_drain_checkpoints_and_ends_as_drained_once_the_end_was_acknowledged(dri
     first = driver.wait_for_progress()
     assert first.attempt == 1
     assert first.env_steps > 0
-    assert [edge.name for edge in first.edges][0] == "ppo/rollouts"
+    assert first.edges[0].name == "ppo/rollouts"
     metrics = driver.ask("/metrics", token=None)
     assert "rlp_env_steps_total" in metrics
     assert 'edge="ppo/train_one_step"' in metrics

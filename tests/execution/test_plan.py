@@ -141,7 +141,9 @@ def test_the_pace_keeps_env_steps_per_update_and_waits_for_the_start() -> None:
         return [Item(Kind.RESULT)]
 
     store = Flow(Numbers(steps=8)).then(op("keep", lambda item, counters: [item], gives=Kind.ROLLOUT))
-    feed = Flow(Numbers(name="replay", gives=Kind.SAMPLE, steps=0)).then(op("learn", learn, takes=Kind.SAMPLE))
+    feed = Flow(Numbers(name="replay", gives=Kind.SAMPLE, steps=0)).then(
+        op("learn", learn, takes=Kind.SAMPLE)
+    )
     pace = EnvStepsPerUpdate(4, sample="store", learn="learn", after=100)
     plan = concurrently(output="learn", pace=pace, store=store, learn=feed)
     for _ in itertools.islice(iter(plan), 50):

@@ -37,7 +37,9 @@ def reference(source: Stream, steps: int, n: int, gamma: float) -> list[Transiti
     n=st.integers(1, 5),
     cuts=st.lists(st.lists(st.integers(0, 6), min_size=5, max_size=5), min_size=1, max_size=3),
 )
-def test_each_transition_comes_exactly_once_however_lanes_are_cut(seed: int, n: int, cuts: list[list[int]]) -> None:
+def test_each_transition_comes_exactly_once_however_lanes_are_cut(
+    seed: int, n: int, cuts: list[list[int]]
+) -> None:
     rng = np.random.default_rng(seed)
     streams = [stream(rng, 40) for _ in cuts]
     # Lanes tell each other apart by their observations.
@@ -50,7 +52,9 @@ def test_each_transition_comes_exactly_once_however_lanes_are_cut(seed: int, n: 
         terminal = columns["discount"] == 0
         following = np.where(terminal, np.nan, columns["next/obs"])
         seen += list(zip(columns["obs"], columns["reward"], columns["discount"], following, strict=True))
-    expected = [t for source, cut in zip(streams, cuts, strict=True) for t in reference(source, sum(cut), n, 0.9)]
+    expected = [
+        t for source, cut in zip(streams, cuts, strict=True) for t in reference(source, sum(cut), n, 0.9)
+    ]
     expected = [(o, r, d, np.nan if d == 0 else f) for o, r, d, f in expected]
     assert len(seen) == len(expected)
     if expected:

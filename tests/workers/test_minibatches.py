@@ -14,11 +14,17 @@ def test_rows_are_exactly_the_valid_ones(seed: int, lengths: list[int]) -> None:
     streams = [stream(np.random.default_rng(seed + i), 12) for i in range(len(lengths))]
     trajectory = fragments(streams, [[length] for length in lengths], 6, 2)[0]
     columns = rows([trajectory], (), {})
-    expected = sorted(float(s.obs[t]) for s, length in zip(streams, lengths, strict=True) for t in range(length))
+    expected = sorted(
+        float(s.obs[t]) for s, length in zip(streams, lengths, strict=True) for t in range(length)
+    )
     assert sorted(columns["obs"].tolist()) == expected
 
 
-@given(seed=st.integers(0, 1000), lengths=st.lists(st.integers(0, 7), min_size=1, max_size=4), every=st.integers(1, 8))
+@given(
+    seed=st.integers(0, 1000),
+    lengths=st.lists(st.integers(0, 7), min_size=1, max_size=4),
+    every=st.integers(1, 8),
+)
 def test_sequences_hold_every_valid_row_once_with_the_state_stored_before_it(
     seed: int, lengths: list[int], every: int
 ) -> None:
@@ -33,7 +39,9 @@ def test_sequences_hold_every_valid_row_once_with_the_state_stored_before_it(
         return
     steps, states = sequences([trajectory], (), {})
     valid = steps["valid"]
-    expected = sorted(float(s.obs[t]) for s, length in zip(streams, lengths, strict=True) for t in range(length))
+    expected = sorted(
+        float(s.obs[t]) for s, length in zip(streams, lengths, strict=True) for t in range(length)
+    )
     assert sorted(steps["obs"][valid].tolist()) == expected
     assert valid[0].all()
     np.testing.assert_array_equal(states["h"], steps["obs"][0])

@@ -20,10 +20,10 @@ def test_it_holds_exactly_the_newest(capacity: int, counts: list[int]) -> None:
     assert buffer.added == len(everything)
 
 
-@given(
-    old=st.integers(1, 12), new=st.integers(1, 24), count=st.integers(1, 30), more=st.integers(0, 30)
-)
-def test_a_snapshot_goes_on_in_a_buffer_of_at_least_its_size(old: int, new: int, count: int, more: int) -> None:
+@given(old=st.integers(1, 12), new=st.integers(1, 24), count=st.integers(1, 30), more=st.integers(0, 30))
+def test_a_snapshot_goes_on_in_a_buffer_of_at_least_its_size(
+    old: int, new: int, count: int, more: int
+) -> None:
     buffer, other = ReplayBuffer(old, seed=1), ReplayBuffer(new, seed=1)
     buffer.add({"x": np.arange(count)})
     position, columns = buffer.snapshot()
