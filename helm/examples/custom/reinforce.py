@@ -1,4 +1,4 @@
-"""REINFORCE with a baseline (Williams 1992) as an algorithm of your own: a loss, a plan, and their declaration."""
+"""REINFORCE with a baseline (Williams 1992), an algorithm of your own: loss, plan, and their declaration."""
 
 from rl_platform.algorithms.algorithm import Algorithm
 from rl_platform.execution.operators import (
@@ -20,17 +20,21 @@ def loss(policy, params, target, batch, knobs):
     value = heads["value"][:, 0]
     policy_loss = -(heads.log_probability(batch["action"]) * batch["advantage"]).mean()
     value_loss = (value - batch["return"]).square().mean()
-    return policy_loss + 0.5 * value_loss, {"policy_loss": policy_loss.detach(), "value_loss": value_loss.detach()}
+    return policy_loss + 0.5 * value_loss, {"policy_loss": policy_loss.detach()}
 
 
 def plan(run, config):
-    return rollouts(run, env_steps=config["batchSize"]).then(
-        concat_batches(env_steps=config["batchSize"]),
-        prepare(gae(config["gamma"], 1.0)),
-        train_one_step(run, loss, minibatch_size=config["batchSize"]),
-        publish_weights(run),
-        report(run),
-    ).as_plan("reinforce")
+    return (
+        rollouts(run, env_steps=config["batchSize"])
+        .then(
+            concat_batches(env_steps=config["batchSize"]),
+            prepare(gae(config["gamma"], 1.0)),
+            train_one_step(run, loss, minibatch_size=config["batchSize"]),
+            publish_weights(run),
+            report(run),
+        )
+        .as_plan("reinforce")
+    )
 
 
 ALGORITHM = Algorithm(

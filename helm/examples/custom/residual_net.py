@@ -5,10 +5,9 @@ from rl_platform.models.net import Param
 
 class ResidualNet:
     portable = True
-    state = {}
 
     def __init__(self, inputs, heads, width):
-        self.heads = heads
+        self.heads, self.state = heads, {}
         self.params = [
             Param("in/w", (inputs, width), "orthogonal", 2**0.5),
             Param("in/b", (width,)),
@@ -17,7 +16,10 @@ class ResidualNet:
         ]
         for name, size in heads.items():
             gain = 0.01 if name == "policy" else 1.0
-            self.params += [Param(f"{name}/w", (width, size), "orthogonal", gain), Param(f"{name}/b", (size,))]
+            self.params += [
+                Param(f"{name}/w", (width, size), "orthogonal", gain),
+                Param(f"{name}/b", (size,)),
+            ]
 
     def forward(self, ops, params, obs, state, first):
         x = ops.activation("tanh", ops.linear(obs["obs"], params["in/w"], params["in/b"]))
