@@ -8,7 +8,7 @@ import numpy as np
 
 from rl_platform.envs.adapter import EnvironmentFault
 
-SCALARS = frozenset({float, int, bool, np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_})
+SCALARS: frozenset[Any] = frozenset({float, int, bool, np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_})
 """Types of a reward or an end flag that need no closer look."""
 FLAGS = frozenset({bool, np.bool_})
 
@@ -41,10 +41,11 @@ def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldF
 
 def check_reward(reward: Any) -> float:
     """A reward as one number, finite or not. Raises FieldFault where it is none."""
-    if reward.__class__ in SCALARS:
-        return float(reward)
+    number: Any = reward
+    if type(number) in SCALARS:
+        return float(number)
     if isinstance(reward, np.ndarray | np.generic) and reward.shape == () and reward.dtype.kind in "biuf":
-        return float(reward.astype(np.float64))
+        return float(number)
     shape = f" of shape {reward.shape}" if isinstance(reward, np.ndarray) else ""
     raise FieldFault("reward", f"is {type(reward).__name__}{shape} ({reward!r:.60}); expected one number")
 
