@@ -8,7 +8,7 @@ import numpy as np
 
 from rl_platform.envs.adapter import EnvironmentFault
 
-SCALARS: frozenset[Any] = frozenset({float, int, bool, np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_})
+SCALARS = frozenset({float, int, bool, np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_})
 """Types of a reward or an end flag that need no closer look."""
 FLAGS = frozenset({bool, np.bool_})
 
