@@ -1,6 +1,7 @@
 """Reinforcement learning on Kubernetes: one TrainingJob manifest, from a laptop to a cluster.
 
-    manifest ─ spec ─ driver ─ algorithm's plan ─ workers, learner ─ checkpoints, tracking ─ registry ─ serving
+    manifest → spec → driver → algorithm's plan → workers and learner
+                                                → checkpoints, tracking → registry → serving
 
 >>> from rl_platform import TrainingJob, train, load_policy
 
