@@ -87,25 +87,19 @@ def ppo_loss(cfg: spec.PPO) -> Objective:
 
 def plan(run: Run, cfg: spec.PPO) -> Plan:
     """Sample a batch with one policy version, learn from it, publish; nothing overlaps."""
-    return (
-        rollouts(run, env_steps=cfg.batch_size)
-        .then(
-            select_experiences(run.trained),
-            concat_batches(env_steps=cfg.batch_size),
-            prepare(scale_rewards, gae(cfg.gamma, cfg.gae_lambda)),
-            train_one_step(
-                run,
-                ppo_loss(cfg),
-                epochs=cfg.epochs,
-                minibatch_size=cfg.minibatch_size,
-                target_kl=cfg.target_kl,
-            ),
-            update_filters(run),
-            publish_weights(run),
-            report(run),
-        )
-        .as_plan("ppo")
+    train = train_one_step(
+        run, ppo_loss(cfg), epochs=cfg.epochs, minibatch_size=cfg.minibatch_size, target_kl=cfg.target_kl
     )
+    flow = rollouts(run, env_steps=cfg.batch_size).then(
+        select_experiences(run.trained),
+        concat_batches(env_steps=cfg.batch_size),
+        prepare(scale_rewards, gae(cfg.gamma, cfg.gae_lambda)),
+        train,
+        update_filters(run),
+        publish_weights(run),
+        report(run),
+    )
+    return flow.as_plan("ppo")
 
 
 def learning(cfg: spec.PPO) -> Learning:
