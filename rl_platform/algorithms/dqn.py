@@ -17,19 +17,7 @@ from typing import TYPE_CHECKING
 
 from rl_platform.algorithms.algorithm import Algorithm
 from rl_platform.data.spaces import Spaces
-from rl_platform.execution.operators import (
-    EnvStepsPerUpdate,
-    Every,
-    concurrently,
-    publish_weights,
-    replay,
-    report,
-    rollouts,
-    select_experiences,
-    store_to_replay,
-    train_one_step,
-    update_target_network,
-)
+from rl_platform.execution import operators as op
 from rl_platform.execution.plan import Plan
 from rl_platform.execution.run import Run
 from rl_platform.models.build import q_policy
@@ -73,17 +61,17 @@ def plan(run: Run, cfg: spec.DQN) -> Plan:
     """Store fragments and learn from samples, in a fixed ratio of env steps to updates."""
     steps = cfg.fragment_length * run.workers.num_envs
     learn_every = max(1, steps // cfg.train_every)
-    store = rollouts(run, ticks=cfg.fragment_length).then(
-        select_experiences(run.trained), store_to_replay(run, n_step(cfg.n_step, cfg.gamma))
+    store = op.rollouts(run, ticks=cfg.fragment_length).then(
+        op.select_experiences(run.trained), op.store_to_replay(run, n_step(cfg.n_step, cfg.gamma))
     )
-    learn = replay(run, batch_size=cfg.batch_size, minibatches=learn_every).then(
-        train_one_step(run, dqn_loss(cfg)),
-        update_target_network(run, every=Every(updates=cfg.target_update_every)),
-        publish_weights(run),
-        report(run, every=Every(env_steps=1024)),
+    learn = op.replay(run, batch_size=cfg.batch_size, minibatches=learn_every).then(
+        op.train_one_step(run, dqn_loss(cfg)),
+        op.update_target_network(run, every=op.Every(updates=cfg.target_update_every)),
+        op.publish_weights(run),
+        op.report(run, every=op.Every(env_steps=1024)),
     )
-    pace = EnvStepsPerUpdate(cfg.train_every, sample="store", learn="learn", after=cfg.learning_starts)
-    return concurrently(store=store, learn=learn, output="learn", pace=pace)
+    pace = op.EnvStepsPerUpdate(cfg.train_every, sample="store", learn="learn", after=cfg.learning_starts)
+    return op.concurrently(store=store, learn=learn, output="learn", pace=pace)
 
 
 def exploration(cfg: spec.DQN) -> Callable[[int], dict[str, float]]:

@@ -19,16 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rl_platform.algorithms.algorithm import Algorithm
-from rl_platform.execution.operators import (
-    concat_batches,
-    prepare,
-    publish_weights,
-    report,
-    rollouts,
-    select_experiences,
-    train_one_step,
-    update_filters,
-)
+from rl_platform.execution import operators as op
 from rl_platform.execution.plan import Plan
 from rl_platform.execution.run import Run
 from rl_platform.models.build import actor_critic_policy
@@ -87,17 +78,14 @@ def ppo_loss(cfg: spec.PPO) -> Objective:
 
 def plan(run: Run, cfg: spec.PPO) -> Plan:
     """Sample a batch with one policy version, learn from it, publish; nothing overlaps."""
-    train = train_one_step(
-        run, ppo_loss(cfg), epochs=cfg.epochs, minibatch_size=cfg.minibatch_size, target_kl=cfg.target_kl
-    )
-    flow = rollouts(run, env_steps=cfg.batch_size).then(
-        select_experiences(run.trained),
-        concat_batches(env_steps=cfg.batch_size),
-        prepare(scale_rewards, gae(cfg.gamma, cfg.gae_lambda)),
-        train,
-        update_filters(run),
-        publish_weights(run),
-        report(run),
+    flow = op.rollouts(run, env_steps=cfg.batch_size).then(
+        op.select_experiences(run.trained),
+        op.concat_batches(env_steps=cfg.batch_size),
+        op.prepare(scale_rewards, gae(cfg.gamma, cfg.gae_lambda)),
+        op.train_one_step(run, ppo_loss(cfg), cfg.epochs, cfg.minibatch_size, cfg.target_kl),
+        op.update_filters(run),
+        op.publish_weights(run),
+        op.report(run),
     )
     return flow.as_plan("ppo")
 

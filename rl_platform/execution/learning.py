@@ -13,7 +13,6 @@ from rl_platform.workers.learner import Objective
 def train_one_step(
     run: Run,
     objective: Objective,
-    *,
     epochs: int = 1,
     minibatch_size: int = 0,
     target_kl: float | None = None,
