@@ -41,3 +41,9 @@ def test_a_misplaced_field_is_guessed_to_belong_to_the_algorithm_that_is_used(al
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (9, "spec.learningRate")
     assert problem.hint == f"did you mean spec.algorithm.{algorithm}.learningRate?"
+
+
+def test_an_override_without_a_value_removes_a_key_of_free_json(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(TEXT.replace("{id: CartPole-v1}", "{id: CartPole-v1, kwargs: {a: 1, b: 2}}"))
+    assert load_manifest(file, ["spec.environment.kwargs.a="]).spec.environment.kwargs == {"b": 2}
