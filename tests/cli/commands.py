@@ -27,7 +27,7 @@ TINY = (
 """PPO on CartPole in four iterations of two updates, without MLflow."""
 
 
-def rlp(folder: Path, *arguments: str | Path, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+def rlp(folder: Path, *arguments: str | Path, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
     """Run a command in ``folder`` to its end, without a terminal."""
     return subprocess.run(
         [RLP, *map(str, arguments)],
@@ -65,7 +65,7 @@ def reports(run: Path) -> int:
     return path.read_text().count("\n") if path.is_file() else 0
 
 
-def wait_for_reports(process: subprocess.Popen[str], run: Path, count: int, seconds: float = 60.0) -> None:
+def wait_for_reports(process: subprocess.Popen[str], run: Path, count: int, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while reports(run) < count:
         assert process.poll() is None, "the run ended before it was interrupted"

@@ -51,7 +51,7 @@ def test_a_stopped_run_exits_with_3_and_resumes_to_the_very_same_weights(
     process = started(tmp_path, "run", CARTPOLE, *LONG)
     wait_for_reports(process, run, 3)
     process.send_signal(number)
-    assert process.wait(60) == 3, (tmp_path / "stderr.txt").read_text()
+    assert process.wait(120) == 3, (tmp_path / "stderr.txt").read_text()
     stopped = result_of(run)
     assert stopped["state"] == "Drained"
     assert 0 < stopped["envSteps"] < 51_200

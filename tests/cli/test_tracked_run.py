@@ -52,7 +52,7 @@ def test_the_closing_lines_load_the_policy_in_five_lines_of_python(workplace: Pa
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() in ("0", "1")

@@ -15,6 +15,7 @@ from tests.contracts.source_files import ROOT
 
 README = (ROOT / "README.md").read_text()
 SUFFIXES = ("py", "yaml", "md", "toml", "txt")
+SECONDS = 240  # for one command on a busy machine
 MADE_BY_A_RUN = {"spec.yaml"}
 
 
@@ -72,10 +73,28 @@ def test_the_quick_commands_of_the_readme_work(commands: list[str], tmp_path: Pa
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=SECONDS,
         )
         assert ran.returncode == 0, f"{command}\n{ran.stdout}{ran.stderr}"
         assert ran.stdout, f"{command} says nothing"
+
+
+def test_the_python_of_the_readme_works(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    short = '", ["spec.stop.envSteps=2048", "spec.evaluation.episodes=2", "spec.tracking.enabled=false"])'
+    program = block.replace('.yaml")', f".yaml{short}")
+    assert program != block
+    (tmp_path / "helm").symlink_to(ROOT / "helm")
+    ran = subprocess.run(
+        [sys.executable, "-c", f"observation = [0.0, 0.0, 0.0, 0.0]\n{program}\nprint(result.state, action)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() in (["Succeeded", "0"], ["Succeeded", "1"])
 
 
 def test_the_commands_that_the_readme_shows_are_those_there_are() -> None:
