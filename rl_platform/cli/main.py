@@ -65,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(command=_evaluate)
 
+    flush = commands.add_parser("flush", help="send MLflow what it did not take during a run")
+    flush.add_argument("folder", metavar="DIR")
+    flush.set_defaults(command=_flush)
+
     plot = commands.add_parser("plot", help="learning curves of one or several runs as a PNG")
     plot.add_argument("folders", nargs="+", metavar="DIR")
     plot.add_argument("--output", metavar="PNG", default="learning-curves.png")
@@ -113,6 +117,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from rl_platform.cli.evaluate import evaluate
 
     return evaluate(arguments)
+
+
+def _flush(arguments: argparse.Namespace) -> int:
+    from rl_platform.cli.flush import flush
+
+    return flush(arguments.folder)
 
 
 def _plot(arguments: argparse.Namespace) -> int:

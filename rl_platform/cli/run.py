@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from rl_platform.cli.errors import Refused, failed, load_job
@@ -74,7 +75,9 @@ def closing_lines(job: TrainingJob, result: Result) -> str:
         lines.append(f"  model      {model.uri} (version {model.version})")
         if model.message:
             lines.append(f"             {model.message}")
-        tracking = job.spec.tracking.mlflow_uri or f"sqlite:///{Path(result.folder or '.') / 'mlflow.db'}"
+        folder = Path(result.folder or ".").resolve()
+        own = f"sqlite:///{folder / 'mlflow.db'}"
+        tracking = job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI") or own
         lines += ["", "Load the policy:", *_snippet(job, model.uri, tracking)]
     return "\n".join(lines)
 
