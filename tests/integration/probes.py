@@ -51,6 +51,21 @@ class Endless(Probe):
         return 1.0
 
 
+class Ramp(Probe):
+    """Shows 0 and pays nothing once, then shows 1 and pays 1 for ever: worth 9, then 10 with gamma 0.9.
+
+    The last observation of a truncated episode is worth more than the first one of the next.
+    """
+
+    length = -1
+
+    def seen(self) -> Any:
+        return np.full(1, min(self.at, 1), np.float32)
+
+    def play(self, action: Any) -> float:
+        return float(self.at > 0)
+
+
 class TwoSteps(Probe):
     """Shows 0, then 1; pays 1 for the second step: worth gamma, then 1."""
 
@@ -236,7 +251,7 @@ def trained(of: TrainingJob, env_steps: int, weights: np.ndarray | None = None) 
     assembly.workers.reset(0)
     if weights is not None:
         assembly.run.learner.load_weights("default", weights)
-        assembly.run.publish(1, 0)
+        assembly.run.publish(0, 0)
     if env_steps:
         for _ in assembly.plan:
             if assembly.plan.counters.env_steps >= env_steps:

@@ -28,22 +28,31 @@ def action(assembly: Assembly, *seen: float) -> np.ndarray:
     return assembly.actors()["default"].act(obs, {}, None, None).env_action
 
 
-@pytest.mark.parametrize(
-    "algorithm",
-    [
-        {"ppo": PPO | {"gamma": 0.9, "gaeLambda": 0.0}},
-        {"ppo": PPO | {"gamma": 0.9, "gaeLambda": 0.95}},
-        {"dqn": DQN | {"gamma": 0.9}},
-        {"dqn": DQN | {"gamma": 0.9, "nStep": 4}},
-    ],
-    ids=["ppo-td0", "ppo-gae", "dqn", "dqn-4-step"],
-)
+VALUE_LEARNERS = {
+    "ppo-td0": {"ppo": PPO | {"gamma": 0.9, "gaeLambda": 0.0}},
+    "ppo-gae": {"ppo": PPO | {"gamma": 0.9, "gaeLambda": 0.95}},
+    "dqn": {"dqn": DQN | {"gamma": 0.9}},
+    "dqn-4-step": {"dqn": DQN | {"gamma": 0.9, "nStep": 4}},
+}
+
+
+def truncated(probe: str, limit: int, algorithm: dict, env_steps: int) -> Assembly:
+    environment = {"entrypoint": f"tests.integration.probes:{probe}", "maxEpisodeSteps": limit}
+    return trained(job(environment, algorithm), env_steps)
+
+
+@pytest.mark.parametrize("algorithm", VALUE_LEARNERS.values(), ids=VALUE_LEARNERS)
 def test_truncated_episodes_are_worth_what_endless_ones_are(algorithm: dict) -> None:
-    entrypoint = "tests.integration.probes:Endless"
-    spec = job({"entrypoint": entrypoint, "maxEpisodeSteps": 10}, algorithm)
-    assembly = trained(spec, 25_000 if "ppo" in algorithm else 8_000)
+    assembly = truncated("Endless", 10, algorithm, 25_000 if "ppo" in algorithm else 8_000)
     # 5.26 (TD) or 4.14 (Monte Carlo) where a truncation counts as a termination.
     assert value(assembly, 0.0) == pytest.approx([10.0], abs=0.25)
+
+
+@pytest.mark.parametrize("name", ["ppo-gae", "dqn", "dqn-4-step"])
+def test_a_truncated_episode_goes_on_from_its_own_last_observation(name: str) -> None:
+    assembly = truncated("Ramp", 3, VALUE_LEARNERS[name], 25_000 if "ppo" in name else 8_000)
+    # 6.2 and 6.9 where it goes on from the first observation of the next episode.
+    assert value(assembly, 0.0, 1.0) == pytest.approx([9.0, 10.0], abs=0.3)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from rl_platform.workers.minibatches import rows, sequences
 from tests.integration.probes import DQN, PPO, job, trained
 
 MEMORY = {"hidden": [16], "recurrent": {"kind": "lstm", "size": 16, "sequenceLength": 8}}
+HALF_GREEDY = DQN | {"exploration": {"initial": 0.5, "final": 0.5}}
 CARTPOLE = {"id": "CartPole-v1"}
 
 
@@ -69,8 +70,16 @@ def test_stored_log_probabilities_and_values_equal_recomputed_ones(
     np.testing.assert_allclose(stored, again, rtol=1e-4, atol=2e-4)
 
 
-@pytest.mark.parametrize("model", [{"hidden": [16]}, MEMORY], ids=["mlp", "lstm"])
-@pytest.mark.parametrize("environment", [CARTPOLE, "Masked"], ids=["cartpole", "mask"])
+@pytest.mark.parametrize(
+    ("environment", "model"),
+    [
+        (CARTPOLE, {"hidden": [16]}),
+        (CARTPOLE, MEMORY),
+        ("Masked", MEMORY),
+        ("Wide", {"hidden": [16], "observationFilter": "meanStd"}),
+    ],
+    ids=["mlp", "lstm", "mask-lstm", "filtered-box"],
+)
 def test_every_minibatch_of_a_policy_that_hardly_moves_has_a_ratio_of_one(
     environment: dict | str, model: dict
 ) -> None:
@@ -85,7 +94,7 @@ def test_every_minibatch_of_a_policy_that_hardly_moves_has_a_ratio_of_one(
 
 @pytest.mark.parametrize(
     ("environment", "algorithm"),
-    [("Masked", {"ppo": PPO}), ("MaskedPair", {"ppo": PPO}), ("Masked", {"dqn": DQN})],
+    [("Masked", {"ppo": PPO}), ("MaskedPair", {"ppo": PPO}), ("Masked", {"dqn": HALF_GREEDY})],
     ids=["ppo", "ppo-pair", "dqn"],
 )
 def test_no_masked_action_is_chosen_in_a_hundred_thousand_draws(environment: str, algorithm: dict) -> None:
