@@ -1,6 +1,7 @@
 """The environment of an application that serves policies: mlflow, numpy, onnxruntime, and nothing of ours.
 
-``python -m tests.serving.fresh_environment`` builds it once, as ``.venv-serving`` (needs a package index).
+``python -m tests.serving.fresh_environment`` builds it once, as ``.venv-serving``: from the packages that the
+set-up keeps, or where they are gone, from a package index.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venv-serving"
+CACHE = ROOT / ".venv" / "uv-cache"
 PACKAGES = ("mlflow", "numpy", "onnxruntime")
 _READY = FOLDER / "ready"
 
@@ -26,17 +28,17 @@ def build(timeout_seconds: float = 600) -> Path:
     subprocess.run(
         [sys.executable, "-m", "venv", "--clear", str(FOLDER)], check=True, timeout=timeout_seconds
     )
-    install = (
-        [str(uv), "pip", "install", "--python", str(python)]
-        if uv.exists()
-        else [str(python), "-m", "pip", "install"]
-    )
-    subprocess.run(
-        [*install, "--quiet", *constraints, *PACKAGES],
-        check=True,
-        timeout=timeout_seconds,
-        env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")},
-    )
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
+
+    def install(*command: str | Path, check: bool) -> bool:
+        told = [*map(str, command), "--quiet", *constraints, *PACKAGES]
+        return not subprocess.run(told, check=check, timeout=timeout_seconds, env=environment).returncode
+
+    offline = ("pip", "install", "--offline", "--cache-dir", CACHE, "--python", python)
+    if not (uv.exists() and CACHE.is_dir() and install(uv, *offline, check=False)):
+        install(python, "-m", "pip", "install", check=True)
     _READY.touch()
     return python
 
