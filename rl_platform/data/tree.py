@@ -7,7 +7,7 @@ The same string names the ONNX input, the MLflow tensor and the column of a data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,11 +18,6 @@ ACTION = "action"
 STATE = "state"
 ACTION_MASK = "obs/action_mask"
 """Reserved: 1 where a discrete action is legal. Read by distributions, hidden from encoders and filters."""
-
-
-def map_tree(fn: Callable[[np.ndarray], np.ndarray], tree: Mapping[str, np.ndarray]) -> Tree:
-    """Apply ``fn`` to every leaf."""
-    return {path: fn(leaf) for path, leaf in tree.items()}
 
 
 def nbytes(tree: Mapping[str, np.ndarray]) -> int:

@@ -115,7 +115,8 @@ def chosen_algorithm(job: TrainingJob) -> tuple[str, Algorithm, Any]:
     if not isinstance(algorithm, Algorithm):
         raise BadConfiguration(
             f"spec.algorithm.custom.entrypoint: {config.entrypoint} is a {type(algorithm).__name__}; it must "
-            "name an rl_platform.algorithms.algorithm.Algorithm (`module:object`, or `module` that defines ALGORITHM)"
+            "name an rl_platform.algorithms.algorithm.Algorithm "
+            "(`module:object`, or `module` that defines ALGORITHM)"
         )
     return config.entrypoint, algorithm, dict(config.config)
 

@@ -1,4 +1,4 @@
-"""From trajectories to the minibatches of a learner: independent rows, or whole sequences for recurrent policies.
+"""From trajectories to minibatches: independent rows, or whole sequences for recurrent policies.
 
 Shape legend: T rows, L lanes, N valid rows, S rows per sequence, Q sequences.
 """
@@ -6,6 +6,7 @@ Shape legend: T rows, L lanes, N valid rows, S rows per sequence, Q sequences.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def rows(
 def sequences(
     trajectories: Sequence[Trajectory], recipe: Sequence[DataFn], knobs: Mapping[str, np.ndarray]
 ) -> tuple[Tree, Tree]:
-    """Lanes cut where their state was stored: columns [S, Q, ...] with ``first`` and ``valid``, and state [Q, ...].
+    """Lanes cut where their state was stored: columns [S, Q, ...] with ``first``, ``valid``; state [Q, ...].
 
     Sequences without a valid row are left out.
     """
@@ -82,7 +83,7 @@ def parts(total: int, size: int) -> list[slice]:
     """``total`` rows in minibatches of about ``size``, all of nearly the same length: no tiny last one."""
     count = max(1, round(total / size))
     edges = [total * i // count for i in range(count + 1)]
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
 
 def shuffled(total: int, size: int, epochs: int, seed: int, draw: int) -> Iterator[list[np.ndarray]]:

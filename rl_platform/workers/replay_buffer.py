@@ -37,7 +37,7 @@ class ReplayBuffer:
         self.added += count
 
     def sample(self, minibatches: int, batch_size: int) -> Tree:
-        """Uniform draws with replacement: columns [minibatches, batch_size, ...]. Raises ValueError while empty."""
+        """Uniform draws, with replacement: columns [minibatches, batch_size, ...]. Raises ValueError when empty."""
         if not self.size:
             raise ValueError("the replay buffer is empty: nothing was stored before the first sample")
         self.draws += 1
@@ -58,7 +58,8 @@ class ReplayBuffer:
         """Put a snapshot back. Raises ValueError where it does not fit the capacity."""
         if position["size"] > self.capacity:
             raise ValueError(
-                f"the checkpoint's replay buffer holds {position['size']} transitions, bufferSize is {self.capacity}: "
+                f"the checkpoint's replay buffer holds {position['size']} transitions, "
+                f"bufferSize is {self.capacity}: "
                 "restore with at least that bufferSize, or without the replay buffer"
             )
         head, size = position["head"], position["size"]

@@ -23,6 +23,10 @@ ALLOWED: Mapping[str, str] = {
     "abandoned_agent_steps": "a field of result.json",
     "GRADIENTS": "one of the kinds of item; plans with a learner apart send them",
     "OnnxActor": "the executor that exported policies are checked with",
+    "latest": "what the checkpoint store's tests ask, without loading",
+    "unpin": "completes pin",
+    "initial_knobs": "policies that no run holds begin with it: tests of executors and of serving",
+    "policy_of": "the rule by which agents belong to policies, that environments are held to",
     "gather_view": "algorithms and networks of one's own read windows of steps with it",
     **dict.fromkeys(
         ["allow_reuse_address", "daemon_threads", "request_queue_size", "address_family", "handle_error"],

@@ -17,9 +17,8 @@ def reference(source: Stream, steps: int, n: int, gamma: float) -> list[Transiti
     result: list[Transition] = []
     for start in range(steps):
         total, count = 0.0, 0
-        for t in range(start, min(start + n, steps)):
-            total += gamma**count * source.reward[t]
-            count += 1
+        for count, t in enumerate(range(start, min(start + n, steps)), 1):
+            total += gamma ** (count - 1) * source.reward[t]
             ended = source.flags[t] & (TERMINATED | TRUNCATED)
             if ended:
                 following = source.final[t] if ended & TRUNCATED else source.obs[t + 1]
