@@ -37,7 +37,7 @@ class ReplayBuffer:
         self.added += count
 
     def sample(self, minibatches: int, batch_size: int) -> Tree:
-        """Uniform draws, with replacement: columns [minibatches, batch_size, ...]. Raises ValueError when empty."""
+        """Uniform draws with replacement: [minibatches, batch_size, ...]. Raises ValueError while empty."""
         if not self.size:
             raise ValueError("the replay buffer is empty: nothing was stored before the first sample")
         self.draws += 1
