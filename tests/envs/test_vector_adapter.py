@@ -9,21 +9,20 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl_platform.data.trajectory import FIRST, Trajectory
 from rl_platform.data.tree import ACTION_MASK
-from rl_platform.envs.adapter import Arrivals, EnvironmentFault
+from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
 from rl_platform.envs.vector_adapter import VectorAdapter
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.policy import Act
 from rl_platform.workers.rollout_worker import RolloutWorker
 from tests.envs.chains import CUT, RESET, TERMINAL, ChainEnv
+from tests.envs.counters import Counters, arrivals_of
 from tests.workers.rows import lane_rows, same_trajectory
 from tests.workers.simple_actors import CountingActor, SumActor
 
@@ -89,44 +88,6 @@ def test_processes_of_their_own_give_the_same_rows() -> None:
         assert lane_rows(apart[0], lane) == lane_rows(plain[0], lane)
 
 
-class Counters(VectorEnv[Any, Any, Any]):
-    """A vector of its own, batched throughout: lane i's episodes take 2+i steps; masks come in the info."""
-
-    def __init__(self, num_envs: int, mode: AutoresetMode) -> None:
-        self.metadata = {"autoreset_mode": mode}
-        self.num_envs = num_envs
-        self.single_observation_space = Dict(count=Box(0, np.inf, (1,)), lane=Discrete(num_envs, start=10))
-        self.single_action_space = Discrete(3, start=1)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self.count = np.zeros(num_envs, np.int64)
-        self.seeds: list[Any] = []
-        self.actions: list[np.ndarray] = []
-
-    def _observe(self) -> dict[str, np.ndarray]:
-        lane = 10 + np.arange(self.num_envs)
-        return {"count": self.count[:, None].astype(np.float32), "lane": lane}
-
-    def _info(self) -> dict[str, np.ndarray]:
-        return {"action_mask": (self.count[:, None] % 2 == np.arange(3) % 2).astype(np.int8)}
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        mask = np.ones(self.num_envs, bool) if options is None else options["reset_mask"]
-        self.seeds.append(seed)
-        self.count[mask] = 0
-        return self._observe(), self._info()
-
-    def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        self.actions.append(actions)
-        self.count += 1
-        ended = self.count == 2 + np.arange(self.num_envs)
-        info: dict[str, Any] = {}
-        if self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP and ended.any():
-            info["final_obs"] = self._observe()
-            self.count[ended] = 0
-        return self._observe(), self.count.astype(float), ended, np.zeros_like(ended), info | self._info()
-
-
 class LegalActor(SumActor):
     """The first legal action of Discrete(3, start=1)."""
 
@@ -135,19 +96,6 @@ class LegalActor(SumActor):
     def act(self, obs: Any, state: Any, first: Any, noise: Any) -> Act:
         action = obs[ACTION_MASK].argmax(axis=1)
         return Act(action, action + 1, {}, {})
-
-
-def arrivals_of(adapter: VectorAdapter) -> dict[str, Arrivals]:
-    count, obs = adapter.num_envs, adapter.lanes["default"].spaces.obs
-    return {
-        "default": Arrivals(
-            {path: np.zeros((count, *leaf.shape), leaf.dtype) for path, leaf in obs.items()},
-            np.zeros(count, np.float32),
-            np.zeros(count, np.uint8),
-            np.zeros(count, bool),
-            np.zeros(count, bool),
-        )
-    }
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
