@@ -63,7 +63,7 @@ test: $(SETUP) ## every check and every quick test
 	$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak" || failed=1; \
 	exit $$failed
 
-test-learning: $(SETUP) ## train to the published scores (hours on a small machine)
+test-learning: $(SETUP) ## train to the published scores, with several seeds each
 	@$(BIN)/pytest -m learning
 
 check: $(SETUP) ## the checks alone: style, types, layers, dead and duplicate code, sizes, contracts
