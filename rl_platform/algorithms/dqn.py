@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     import torch
 
 
+def next_values(policy: Policy, target: Params, batch: Batch, knobs: Knobs) -> Batch:
+    """``next_q`` [N, A]: the target network's values of s' in all minibatches of a round, illegal at -1e9."""
+    return {"next_q": policy.heads(target, batch, knobs, "next/").legal("q")}
+
+
 def dqn_loss(cfg: spec.DQN) -> Objective:
     """Huber loss of the n-step temporal difference, mean over B."""
 
@@ -40,15 +45,15 @@ def dqn_loss(cfg: spec.DQN) -> Objective:
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         import torch
 
-        assert target is not None
-        following = {
-            name.removeprefix("next/"): leaf for name, leaf in batch.items() if name.startswith("next/")
-        }
+        del target
+        next_q_BA = batch["next_q"]
         with torch.no_grad():
-            next_heads = policy.heads(target, following, knobs)
-            chooser = policy.heads(params, following, knobs) if cfg.double_q else next_heads
-            best_B = chooser.legal("q").argmax(1, keepdim=True)
-            target_B = batch["reward"] + batch["discount"] * next_heads["q"].gather(1, best_B)[:, 0]
+            if cfg.double_q:
+                best_B = policy.heads(params, batch, knobs, "next/").legal("q").argmax(1, keepdim=True)
+                next_B = next_q_BA.gather(1, best_B)[:, 0]
+            else:
+                next_B = next_q_BA.amax(1)
+            target_B = torch.addcmul(batch["reward"], batch["discount"], next_B)
         q_BA = policy.heads(params, batch, knobs)["q"]
         q_B = q_BA.gather(1, batch["action"][:, None])[:, 0]
         error = torch.nn.functional.smooth_l1_loss(q_B, target_B)
@@ -65,7 +70,7 @@ def plan(run: Run, cfg: spec.DQN) -> Plan:
         op.select_experiences(run.trained), op.store_to_replay(run, n_step(cfg.n_step, cfg.gamma))
     )
     learn = op.replay(run, batch_size=cfg.batch_size, minibatches=learn_every).then(
-        op.train_one_step(run, dqn_loss(cfg)),
+        op.train_one_step(run, dqn_loss(cfg), target_columns=next_values),
         op.update_target_network(run, every=op.Every(updates=cfg.target_update_every)),
         op.publish_weights(run),
         op.report(run, every=op.Every(env_steps=1024)),

@@ -7,7 +7,7 @@ from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.plan import Op
 from rl_platform.execution.run import Run
-from rl_platform.workers.learner import Objective
+from rl_platform.workers.learner import Objective, TargetColumns
 
 
 def train_one_step(
@@ -16,8 +16,12 @@ def train_one_step(
     epochs: int = 1,
     minibatch_size: int = 0,
     target_kl: float | None = None,
+    target_columns: TargetColumns | None = None,
 ) -> Op:
-    """Learn from a batch in ``epochs`` passes of minibatches, or once from each minibatch of a sample."""
+    """Learn from a batch in ``epochs`` passes of minibatches, or once from each minibatch of a sample.
+
+    ``target_columns`` is for samples: what the target parameters say of all their minibatches at once.
+    """
 
     def train(item: Item, counters: Counters) -> list[Item]:
         scheduled = run.schedule(counters.env_steps)
@@ -29,7 +33,7 @@ def train_one_step(
                 if policy not in item.info["samples"]:
                     continue
                 done, means = run.learner.update_on_samples(
-                    policy, item.info["samples"][policy], objective, knobs
+                    policy, item.info["samples"][policy], objective, knobs, target_columns
                 )
             else:
                 mine: list[Trajectory] = [each for each in item.data if each.policy == policy]

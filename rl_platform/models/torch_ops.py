@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 from rl_platform.models.ops import Array
+
+NUMPY_TANH_FROM = 4096
+"""Elements from which numpy's tanh repays the way there and back."""
 
 
 class TorchOps:
@@ -102,9 +106,34 @@ class TorchOps:
         return torch.as_tensor(value, device=like.device)
 
 
+class _NumpyTanh(torch.autograd.Function):
+    """Numpy's tanh of a float32 tensor on the CPU takes a tenth of the time of torch's (2 ulp from exact)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        y = torch.from_numpy(np.tanh(x.detach().numpy()))
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        (y,) = ctx.saved_tensors
+        (gradient,) = gradients
+        result: torch.Tensor = torch.ops.aten.tanh_backward(gradient, y)
+        return result
+
+
+def _tanh(x: torch.Tensor) -> torch.Tensor:
+    worthwhile = x.numel() >= NUMPY_TANH_FROM and x.device.type == "cpu" and x.dtype is torch.float32
+    if not worthwhile:
+        return torch.tanh(x)
+    result: torch.Tensor = _NumpyTanh.apply(x)
+    return result
+
+
 _DTYPES = {"float32": torch.float32, "int64": torch.int64, "bool": torch.bool}
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "tanh": torch.tanh,
+    "tanh": _tanh,
     "relu": torch.relu,
     "silu": F.silu,
     "gelu": F.gelu,

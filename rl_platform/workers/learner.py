@@ -1,7 +1,7 @@
 """The learner: it owns parameters, optimizers and targets; algorithms own none.
 
-All parameters of a policy, their gradients and the optimizer's moments are flat vectors; layers are views of them.
-An objective is a function; what it is fed with is made in `rl_platform.workers.minibatches`.
+All parameters of a policy, their gradients and the optimizer's moments are flat vectors; layers are views of
+them. An objective is a function; what it is fed with is made in `rl_platform.workers.minibatches`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 Batch = dict[str, "torch.Tensor"]
 Params = Mapping[str, "torch.Tensor"]
-Objective = Callable[[Policy, Params, "Params | None", Batch, Knobs], "tuple[torch.Tensor, dict[str, torch.Tensor]]"]
+Objective = Callable[
+    [Policy, Params, "Params | None", Batch, Knobs], "tuple[torch.Tensor, dict[str, torch.Tensor]]"
+]
 """(policy, parameters, target parameters, batch of columns [N, ...], knobs) → (loss, detached statistics)."""
+TargetColumns = Callable[[Policy, Params, Batch, Knobs], Batch]
+"""(policy, target parameters, columns of all minibatches [N, ...], knobs) → further columns [N, ...]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,15 @@ class PolicyLearner:
 
 
 class Learner:
-    """Learns from batches, for any number of policies. One thread; everything is reproducible from the seed."""
+    """Learns from batches, for any number of policies. One thread; all is reproducible from the seed."""
 
     def __init__(
-        self, policies: Mapping[str, Policy], trained: Sequence[str], learning: Learning, seed: int, device: str = "cpu"
+        self,
+        policies: Mapping[str, Policy],
+        trained: Sequence[str],
+        learning: Learning,
+        seed: int,
+        device: str = "cpu",
     ) -> None:
         self.device = device
         self.trained = tuple(trained)
@@ -97,19 +106,38 @@ class Learner:
         return self._run(learner, batches, objective, knobs, target_kl)
 
     def update_on_samples(
-        self, policy: str, samples: Tree, objective: Objective, knobs: Knobs
+        self,
+        policy: str,
+        samples: Tree,
+        objective: Objective,
+        knobs: Knobs,
+        target_columns: TargetColumns | None = None,
     ) -> tuple[int, dict[str, float]]:
-        """One optimizer step for each of the minibatches [U, B, ...] in ``samples``."""
+        """One optimizer step for each of the minibatches [U, B, ...] in ``samples``.
+
+        ``target_columns`` are computed for all of them at once: the target does not move in between.
+        """
+        import torch
+
+        learner = self.learners[policy]
         columns = self._tensors(samples)
-        count = len(next(iter(columns.values())))
-        batches = ({name: leaf[i] for name, leaf in columns.items()} for i in range(count))
-        return self._run(self.learners[policy], batches, objective, knobs, None)
+        count, size = next(iter(columns.values())).shape[:2]
+        if target_columns is not None and learner.target is not None:
+            flat = {name: leaf.flatten(0, 1) for name, leaf in columns.items()}
+            with torch.no_grad():
+                more = target_columns(learner.policy, learner.target, flat, knobs)
+            columns |= {name: leaf.reshape(count, size, *leaf.shape[1:]) for name, leaf in more.items()}
+        names, leaves = list(columns), (leaf.unbind() for leaf in columns.values())
+        batches = (dict(zip(names, minibatch, strict=True)) for minibatch in zip(*leaves, strict=True))
+        return self._run(learner, batches, objective, knobs, None)
 
     def update_target(self, policy: str, rate: float = 1.0) -> None:
         """Move the target parameters towards the online ones by ``rate`` (1 copies them)."""
         learner = self.learners[policy]
         if learner.target_flat is None:
-            raise ValueError(f"policy {policy} has no target parameters: the algorithm must ask for them in learning()")
+            raise ValueError(
+                f"policy {policy} has no target parameters: the algorithm must ask for them in learning()"
+            )
         learner.target_flat.lerp_(learner.flat, rate)
 
     def weights(self, policy: str) -> np.ndarray:
@@ -213,7 +241,9 @@ class Learner:
                 batch |= {_state_path(path): leaf[index] for path, leaf in state.items()}
                 yield batch
 
-    def _orders(self, learner: PolicyLearner, total: int, size: int, epochs: int) -> Iterator[list[np.ndarray]]:
+    def _orders(
+        self, learner: PolicyLearner, total: int, size: int, epochs: int
+    ) -> Iterator[list[np.ndarray]]:
         learner.draws += 1
         return shuffled(total, size, epochs, learner.seed, learner.draws)
 
@@ -225,7 +255,9 @@ class Learner:
     def _tensors(self, tree: Tree) -> Batch:
         import torch
 
-        return {name: torch.from_numpy(np.ascontiguousarray(leaf)).to(self.device) for name, leaf in tree.items()}
+        return {
+            name: torch.from_numpy(np.ascontiguousarray(leaf)).to(self.device) for name, leaf in tree.items()
+        }
 
 
 def _trainable_views(policy: Policy, flat: torch.Tensor, gradient: torch.Tensor) -> dict[str, Any]:

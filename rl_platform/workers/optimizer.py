@@ -30,6 +30,9 @@ class FlatOptimizer:
         self.config, self.flat, self.gradient = config, flat, gradient
         self.first = flat.new_zeros(flat.shape)
         self.second = flat.new_zeros(flat.shape)
+        self.scale = flat.new_empty(
+            flat.shape
+        )  # written anew in each step, kept so that nothing is allocated
         self.steps = 0
 
     def step(self, learning_rate: float) -> torch.Tensor:
@@ -44,7 +47,7 @@ class FlatOptimizer:
         self.first.lerp_(self.gradient, 1 - config.beta1)
         self.second.mul_(config.beta2).addcmul_(self.gradient, self.gradient, value=1 - config.beta2)
         correction = (1 - config.beta2**self.steps) ** 0.5
-        scale = self.second.sqrt().div_(correction).add_(config.epsilon)
+        scale = torch.sqrt(self.second, out=self.scale).div_(correction).add_(config.epsilon)
         self.flat.addcdiv_(self.first, scale, value=-learning_rate / (1 - config.beta1**self.steps))
         return norm
 

@@ -101,7 +101,7 @@ def test_double_q_chooses_by_the_trained_network_and_values_by_the_target() -> N
     """On one transition with unlike networks, the two losses are known."""
     import torch
 
-    from rl_platform.algorithms.dqn import dqn_loss
+    from rl_platform.algorithms.dqn import dqn_loss, next_values
 
     losses = {}
     for double in (True, False):
@@ -121,6 +121,7 @@ def test_double_q_chooses_by_the_trained_network_and_values_by_the_target() -> N
             "reward": torch.tensor([0.5]),
             "discount": torch.tensor([0.1]),
         }
+        batch |= next_values(learner.policy, target, batch, {})
         loss, _ = dqn_loss(assembly.config)(learner.policy, online, target, batch, {})
         losses[double] = float(loss)
     assert losses[True] == pytest.approx(0.5 * (1.0 - (0.5 + 0.1 * 3.0)) ** 2)

@@ -14,7 +14,7 @@ import torch
 from rl_platform.models.numpy_ops import NUMPY
 from rl_platform.models.onnx_graph import Graph
 from rl_platform.models.onnx_ops import OnnxOps
-from rl_platform.models.torch_ops import TORCH
+from rl_platform.models.torch_ops import NUMPY_TANH_FROM, TORCH
 
 X = np.random.default_rng(0).standard_normal((3, 4, 5), np.float32)
 INDEX = np.array([[0, 4, 2, 2], [1, 1, 3, 0], [4, 4, 4, 0]])
@@ -80,6 +80,18 @@ def test_gelu_is_the_exact_one_in_numpy() -> None:
     x = np.linspace(-6, 6, 2001, dtype=np.float32)
     exact = [0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in x.tolist()]
     np.testing.assert_allclose(NUMPY.activation("gelu", x), exact, atol=1e-6)
+
+
+def test_tanh_of_many_elements_is_that_of_torch_with_its_gradient() -> None:
+    many = np.random.default_rng(1).standard_normal((2 * NUMPY_TANH_FROM, 2), np.float32)
+    ours, theirs = (torch.from_numpy(many * 3).requires_grad_() for _ in range(2))
+    y, expected = TORCH.activation("tanh", ours.T), torch.tanh(theirs.T)
+    assert "Numpy" in type(y.grad_fn).__name__, "the fast way was not taken"
+    torch.testing.assert_close(y, expected, rtol=1e-6, atol=1e-7)
+    weights = torch.from_numpy(many.T.copy())
+    (y * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
 
 
 def test_operations_leave_their_arguments_alone() -> None:
