@@ -46,12 +46,41 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("sb3", "PPO CartPole, 8 environments", "ppo-cartpole", "sb3:ppo-cartpole", 100_000, 300_000, 3.0, 4.0),
-    Claim("rllib", "PPO CartPole, 8 environments", "ppo-cartpole", "rllib:ppo-cartpole", 40_000, 300_000, 7.0, 10.0),
+    Claim(
+        "sb3", "PPO CartPole, 8 environments", "ppo-cartpole", "sb3:ppo-cartpole", 100_000, 300_000, 3.0, 4.0
+    ),
+    Claim(
+        "rllib",
+        "PPO CartPole, 8 environments",
+        "ppo-cartpole",
+        "rllib:ppo-cartpole",
+        40_000,
+        300_000,
+        7.0,
+        10.0,
+    ),
     Claim("prototype", "PPO CartPole, 8 environments", "ppo-cartpole", "prototype", 0, 300_000, 0.85),
-    Claim("native", "PPO, native vector environment, 1,024 lanes", "ppo-native", "sb3:ppo-native", 400_000, 1_500_000, 3.0),
-    Claim("image", "PPO, 84×84×4 images, Nature network", "ppo-image", "sb3:ppo-image", 5_120, 6_144, 1.35, 1.5),
-    Claim("dqn", "DQN CartPole, an update every 4 env steps", "dqn-cartpole", "sb3:dqn-cartpole", 20_000, 40_000, 2.5),
+    Claim(
+        "native",
+        "PPO, native vector environment, 1,024 lanes",
+        "ppo-native",
+        "sb3:ppo-native",
+        400_000,
+        1_500_000,
+        3.0,
+    ),
+    Claim(
+        "image", "PPO, 84×84×4 images, Nature network", "ppo-image", "sb3:ppo-image", 5_120, 6_144, 1.35, 1.5
+    ),
+    Claim(
+        "dqn",
+        "DQN CartPole, an update every 4 env steps",
+        "dqn-cartpole",
+        "sb3:dqn-cartpole",
+        20_000,
+        40_000,
+        2.5,
+    ),
 )
 
 
@@ -70,7 +99,9 @@ def main() -> int:
         wrong |= row["ratio"] < claim.bound
         print(_line(row), flush=True)
     start = start_up(arguments.rounds)
-    print(f"start: rlp run reaches its first env step in {start['ours']:.2f} s, import torch takes {start['torch']:.2f} s")
+    print(
+        f"start: rlp run reaches its first env step in {start['ours']:.2f} s, import torch takes {start['torch']:.2f} s"
+    )
     results = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "claims": rows, "start": start}
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     if arguments.readme:
@@ -106,7 +137,13 @@ def measure(claim: Claim, peer: Callable[[], float], arguments: argparse.Namespa
 def run_ours(job: str, steps: int) -> dict:
     """The result of ``rlp run`` on one of the jobs here."""
     with tempfile.TemporaryDirectory(prefix="rlp-bench-") as folder:
-        command = [str(Path(sys.executable).parent / "rlp"), "run", f"jobs/{job}.yaml", "--output", f"{folder}/run"]
+        command = [
+            str(Path(sys.executable).parent / "rlp"),
+            "run",
+            f"jobs/{job}.yaml",
+            "--output",
+            f"{folder}/run",
+        ]
         command += ["--quiet", "--json", "--set", f"spec.stop.envSteps={steps}"]
         run = subprocess.run(command, cwd=HERE, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         if run.returncode:
@@ -186,9 +223,13 @@ def write_readme(results: dict) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="few steps, no warm-up: only to see that all of it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="few steps, no warm-up: only to see that all of it runs"
+    )
     parser.add_argument("--prototype", help="the prototype's file")
     parser.add_argument("--only", nargs="*", help=f"of {', '.join(claim.name for claim in CLAIMS)}")
     parser.add_argument("--readme", action="store_true", help="write the README's table")

@@ -28,9 +28,18 @@ def main() -> None:
         .env_runners(num_env_runners=0, num_envs_per_env_runner=8, rollout_fragment_length=128)
         .learners(num_learners=0)
         .training(
-            lr=1e-3, gamma=0.99, lambda_=0.95, clip_param=0.2, vf_loss_coeff=0.5, entropy_coeff=0.0, grad_clip=0.5,
-            use_kl_loss=False, train_batch_size_per_learner=1024, minibatch_size=256, num_epochs=4,
-        )  # fmt: skip
+            lr=1e-3,
+            gamma=0.99,
+            lambda_=0.95,
+            clip_param=0.2,
+            vf_loss_coeff=0.5,
+            entropy_coeff=0.0,
+            grad_clip=0.5,
+            use_kl_loss=False,
+            train_batch_size_per_learner=1024,
+            minibatch_size=256,
+            num_epochs=4,
+        )
         .rl_module(
             model_config=DefaultModelConfig(
                 fcnet_hiddens=[64, 64], fcnet_activation="tanh", vf_share_layers=False

@@ -24,9 +24,17 @@ from vector_cartpole import VectorCartPole
 
 torch.set_num_threads(1)
 COMMON: dict[str, Any] = {
-    "learning_rate": 1e-3, "gamma": 0.99, "gae_lambda": 0.95, "clip_range": 0.2, "vf_coef": 0.5,
-    "ent_coef": 0.0, "max_grad_norm": 0.5, "n_epochs": 4, "device": "cpu", "seed": 1,
-}  # fmt: skip
+    "learning_rate": 1e-3,
+    "gamma": 0.99,
+    "gae_lambda": 0.95,
+    "clip_range": 0.2,
+    "vf_coef": 0.5,
+    "ent_coef": 0.0,
+    "max_grad_norm": 0.5,
+    "n_epochs": 4,
+    "device": "cpu",
+    "seed": 1,
+}
 
 
 class Clock(BaseCallback):
@@ -90,10 +98,18 @@ def model(task: str) -> tuple[Any, int]:
     envs = DummyVecEnv([lambda: gymnasium.make("CartPole-v1")] * 8)
     # 8 env steps per call and 2 updates: one update for every 4 env steps, as on our side.
     settings: dict[str, Any] = {
-        "learning_rate": 1e-3, "batch_size": 128, "buffer_size": 100_000, "learning_starts": 1000,
-        "train_freq": 1, "gradient_steps": 2, "target_update_interval": 1000, "exploration_fraction": 0.2,
-        "device": "cpu", "seed": 1, "policy_kwargs": {"net_arch": [128, 128]},
-    }  # fmt: skip
+        "learning_rate": 1e-3,
+        "batch_size": 128,
+        "buffer_size": 100_000,
+        "learning_starts": 1000,
+        "train_freq": 1,
+        "gradient_steps": 2,
+        "target_update_interval": 1000,
+        "exploration_fraction": 0.2,
+        "device": "cpu",
+        "seed": 1,
+        "policy_kwargs": {"net_arch": [128, 128]},
+    }
     return DQN("MlpPolicy", envs, **settings), 2000
 
 

@@ -1,10 +1,10 @@
 """A game of two players with a known optimum: meet at one of two doors, with nobody to say which.
 
 Both stand somewhere in a corridor and step left, stay or step right at the same time. The game is won when
-both stand at the same end. A tick costs each player 0.1, and winning pays 1 plus 0.1 for every tick that the
-shortest way takes, so the best return is exactly 1 for each player from every start, and a wasted tick shows
-as 0.2 in the sum. Where both doors take equally long the players must have agreed on one: each playing well
-alone is not enough.
+both stand at the same end. A tick costs each player 0.25, and winning pays 1 plus 0.25 for every tick that
+the shortest way takes, so the best return is exactly 1 for each player from every start, and a wasted tick
+shows as 0.5 in the sum. Where both doors take equally long the players must have agreed on one: each playing
+well alone is not enough.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
 BEST_RETURN = 2.0
 """Sum over both players, from every start."""
-TICK_COST = 0.1
+TICK_COST = 0.25
 PLAYERS = ("left_player", "right_player")
 
 
@@ -30,7 +30,7 @@ class Meeting(ParallelEnv[str, np.ndarray, int]):  # type: ignore[misc]  # Petti
 
     metadata = {"name": "meeting_v0", "render_modes": []}  # noqa: RUF012  # PettingZoo declares it so
 
-    def __init__(self, cells: int = 6, limit: int = 20) -> None:
+    def __init__(self, cells: int = 5, limit: int = 20) -> None:
         if cells < 3:
             raise ValueError(f"cells is {cells}; two doors and a way between them need at least 3")
         self.cells, self.limit = cells, limit
