@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -63,6 +64,22 @@ def test_evaluate_plays_the_registered_model(workplace: Path, tracked: Process) 
     ran = rlp(workplace, "evaluate", "models:/cartpole-ppo@champion", "--episodes", "2", "--json")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout.splitlines()[-1])["episodes"] == 2
+
+
+def test_flush_finds_that_mlflow_has_all_and_repeats_nothing(workplace: Path, tracked: Process) -> None:
+    del tracked
+    said = [rlp(workplace, "flush", "runs/cartpole-ppo") for _ in range(2)]
+    assert [ran.returncode for ran in said] == [0, 0], said
+    with sqlite3.connect(workplace / "runs" / "cartpole-ppo" / "mlflow.db") as store:
+        (rows,) = store.execute("SELECT count(*) FROM metrics WHERE key = 'rollout/episodes'").fetchone()
+    assert rows == len((workplace / "runs/cartpole-ppo/progress.jsonl").read_text().splitlines())
+
+
+def test_flushing_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
+    ran = rlp(tmp_path, "flush", "nowhere")
+    assert ran.returncode != 0
+    assert "nowhere" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_a_run_again_keeps_the_better_champion(workplace: Path, tracked: Process) -> None:
