@@ -38,15 +38,17 @@ COMMON: dict[str, Any] = {
 
 
 class Clock(BaseCallback):
-    """Env steps and time since the first iteration (PPO) or since learning started (DQN)."""
+    """Env steps and time from the first rollout that begins with ``after`` env steps or more behind it."""
 
     def __init__(self, after: int) -> None:
         super().__init__()
         self.after, self.began, self.base = after, 0.0, 0
 
-    def _on_step(self) -> bool:
+    def _on_rollout_start(self) -> None:
         if not self.base and self.num_timesteps >= self.after:
             self.base, self.began = self.num_timesteps, time.perf_counter()
+
+    def _on_step(self) -> bool:
         return True
 
 
@@ -87,17 +89,19 @@ class NativeVec(VecEnv):
 
 def model(task: str) -> tuple[Any, int]:
     """The model, and the env steps after which the clock starts."""
+    settings: dict[str, Any]
     if task == "ppo-cartpole":
         envs = DummyVecEnv([lambda: gymnasium.make("CartPole-v1")] * 8)
         return PPO("MlpPolicy", envs, n_steps=128, batch_size=256, **COMMON), 1024
     if task == "ppo-native":
-        return PPO("MlpPolicy", NativeVec(1024), n_steps=32, batch_size=8192, **COMMON), 32768
+        settings = {**COMMON, "n_epochs": 1}
+        return PPO("MlpPolicy", NativeVec(1024), n_steps=32, batch_size=2048, **settings), 32768
     if task == "ppo-image":
         envs = DummyVecEnv([SyntheticImage] * 8)
         return PPO("CnnPolicy", envs, n_steps=128, batch_size=256, **COMMON), 1024
     envs = DummyVecEnv([lambda: gymnasium.make("CartPole-v1")] * 8)
     # 8 env steps per call and 2 updates: one update for every 4 env steps, as on our side.
-    settings: dict[str, Any] = {
+    settings = {
         "learning_rate": 1e-3,
         "batch_size": 128,
         "buffer_size": 100_000,
