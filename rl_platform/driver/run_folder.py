@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Taking = Literal["new", "overwrite", "resume"]
-KEPT_BY_OVERWRITE = frozenset({"mlflow.db", "mlartifacts"})
-"""The embedded MLflow store outlives the run, so a new champion is compared with the old one."""
+OVERWRITTEN = frozenset({"spec.yaml", "progress.jsonl", "checkpoints", "result.json", "policy", "tracking"})
+"""What ``--overwrite`` removes. The embedded MLflow store stays: a new champion is compared with the old one."""
 
 
 class RunFolderError(Exception):
@@ -78,15 +78,13 @@ class RunFolder:
         self.write(path, json.dumps(document, indent=2) + "\n")
 
     def _clear(self) -> None:
-        known = {"spec.yaml", "progress.jsonl", "checkpoints", "result.json"}
-        entries = list(self.path.iterdir())
-        if not known & {entry.name for entry in entries}:
+        """Remove what a run writes and nothing else: the folder may hold a person's own files."""
+        entries = [entry for entry in self.path.iterdir() if entry.name in OVERWRITTEN]
+        if not entries:
             raise RunFolderError(
                 f"{self.path} holds files but no run: --overwrite only replaces the folder of a run"
             )
         for entry in entries:
-            if entry.name in KEPT_BY_OVERWRITE:
-                continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
