@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Taking = Literal["new", "overwrite", "resume"]
 OVERWRITTEN = frozenset({"spec.yaml", "progress.jsonl", "checkpoints", "result.json", "policy", "tracking"})
-"""What ``--overwrite`` removes. The embedded MLflow store stays: a new champion is compared with the old one."""
+"""What ``--overwrite`` removes. MLflow's store stays: a new champion is compared with the old one."""
 
 
 class RunFolderError(Exception):
