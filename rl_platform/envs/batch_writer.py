@@ -14,7 +14,7 @@ from gymnasium import spaces as gym_spaces
 from rl_platform.data.spaces import Leaf
 from rl_platform.data.tree import ACTION_MASK, OBS
 from rl_platform.envs.faults import FieldFault
-from rl_platform.envs.observation_writer import observation_writer
+from rl_platform.envs.observation_writer import first_and_count, observation_writer, within
 from rl_platform.envs.spaces import channels_first, observation_leaves
 
 Lanes = np.ndarray | slice
@@ -64,6 +64,8 @@ def array_batch_writer(
             raise FieldFault(path, f"has shape {batch.shape}; expected {shape}, the environments in front")
         if batch.dtype != dtype and not _casts(batch.dtype, dtype):
             raise FieldFault(path, f"has dtype {batch.dtype}; expected {dtype} or one that casts to it")
+        if batch.dtype != dtype and dtype.kind in "iu":
+            within(path, batch, dtype)
         rows[path][lanes] = batch[lanes] if place is None else place(batch)[lanes]
 
     return write
@@ -83,10 +85,10 @@ def _casts(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
 def _place(space: gym_spaces.Space[Any], leaf: Leaf, path: str) -> Place | None:
     if leaf.kind == "image":
         return (lambda batch: batch.transpose(0, 2, 3, 1)) if channels_first(space.shape or ()) else None
-    if leaf.kind not in ("discrete", "multi_discrete"):
+    found = first_and_count(space, leaf)
+    if found is None:
         return None
-    start = np.asarray(getattr(space, "start", 0), np.int64)
-    categories = np.array(leaf.categories).reshape(start.shape)
+    start, categories = found
 
     def place(batch: np.ndarray) -> np.ndarray:
         index = batch.astype(np.int64) - start
@@ -96,7 +98,8 @@ def _place(space: gym_spaces.Space[Any], leaf: Leaf, path: str) -> Place | None:
             last = (start + categories - 1).tolist()
             problem = f"is {batch[lane].tolist()}; expected {start.tolist()} to {last}"
             raise LaneFault(lane, path, problem)
-        return index.reshape(len(batch), *leaf.shape)
+        placed: np.ndarray = index.reshape(len(batch), *leaf.shape)
+        return placed
 
     return place
 

@@ -81,23 +81,42 @@ def _checked(obs: Any, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) 
         integral = array.dtype.kind in "iu" and dtype.kind in "iu"
         if not integral:
             raise FieldFault(path, f"has dtype {array.dtype}; expected {dtype} or one that casts to it")
+        within(path, array, dtype)
     return array
+
+
+def within(path: str, array: np.ndarray, dtype: np.dtype[Any]) -> None:
+    """Raises FieldFault where an integer does not fit ``dtype``: it would be stored as another number."""
+    limits = np.iinfo(dtype)
+    if array.size and (array.min() < limits.min or array.max() > limits.max):
+        raise FieldFault(
+            path, f"holds {array.min()} to {array.max()}; {dtype} holds {limits.min} to {limits.max}"
+        )
+
+
+def first_and_count(space: gym_spaces.Space[Any], leaf: Leaf) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where categories begin to count and how many there are, int64 of the space's shape; None for others."""
+    if leaf.kind not in ("discrete", "multi_discrete"):
+        return None
+    start = np.asarray(getattr(space, "start", 0), np.int64)
+    return start, np.array(leaf.categories).reshape(start.shape)
 
 
 def _place(space: gym_spaces.Space[Any], leaf: Leaf, path: str) -> Place | None:
     if leaf.kind == "image":
         return (lambda obs: obs.transpose(1, 2, 0)) if channels_first(space.shape or ()) else None
-    if leaf.kind not in ("discrete", "multi_discrete"):
+    found = first_and_count(space, leaf)
+    if found is None:
         return None
-    start = np.asarray(getattr(space, "start", 0), np.int64)
-    categories = np.array(leaf.categories).reshape(start.shape)
+    start, categories = found
 
     def place(obs: np.ndarray) -> np.ndarray:
         index = obs.astype(np.int64) - start
         if np.any((index < 0) | (index >= categories)):
             last = (start + categories - 1).tolist()
             raise FieldFault(path, f"is {obs.tolist()}; expected {start.tolist()} to {last}")
-        return index.reshape(leaf.shape)
+        placed: np.ndarray = index.reshape(leaf.shape)
+        return placed
 
     return place
 

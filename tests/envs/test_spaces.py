@@ -277,3 +277,10 @@ def test_large_actions_of_any_scale_survive_the_round_trip() -> None:
     space = action_space(Box(np.array([-1e3, -np.inf]), np.array([5.0, np.inf]), dtype=np.float64))
     assert space.low == (-1000.0, -np.inf)
     assert space.high == (5.0, np.inf)
+
+
+def test_a_number_that_the_stored_dtype_cannot_hold_is_refused_and_not_wrapped() -> None:
+    pixels = np.full((8, 8, 3), 300, np.int64)
+    with pytest.raises(FieldFault, match="holds 300 to 300; uint8 holds 0 to 255"):
+        written(image(8, 8, 3), pixels)
+    assert written(image(8, 8, 3), np.full((8, 8, 3), 200, np.int64))["obs"].max() == 200
