@@ -32,6 +32,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     try:
         actors = _actors(arguments, list(adapter.lanes))
         result = play(adapter, actors, arguments.episodes, arguments.seed)
+        assert result is not None  # nobody asks it to stop
     except (PolicyNotFoundError, RegistryError, CheckpointError, ValueError) as error:
         return failed(str(error), ExitCode.BAD_CONFIGURATION)
     except EnvironmentFault as error:

@@ -83,15 +83,14 @@ def closing_lines(job: TrainingJob, result: Result) -> str:
 
 
 def _snippet(job: TrainingJob, uri: str, tracking: str) -> list[str]:
-    make = (
-        f'gymnasium.make("{job.spec.environment.id}")'
-        if job.spec.environment.id
-        else "make_your_environment()"
-    )
-    return [
-        "  import gymnasium",
+    environment, recurrent = job.spec.environment, job.spec.model.recurrent.kind != "none"
+    load = [
         "  from rl_platform import load_policy",
         f'  policy = load_policy("{uri}", tracking_uri="{tracking}")',
-        f"  observation, _ = {make}.reset()",
-        "  print(policy.act(observation))",
     ]
+    state = ["  state = policy.initial_state()  # one for each episode"] if recurrent else []
+    act = "policy.act(observation, state)" if recurrent else "policy.act(observation)"
+    if environment.id is None or environment.wrappers or environment.kwargs:
+        return [*load, *state, f"  action = {act}  # for one observation, as your environment gives it"]
+    reset = f'  observation, _ = gymnasium.make("{environment.id}").reset()'
+    return ["  import gymnasium", *load, reset, *state, f"  print({act})"]

@@ -39,7 +39,7 @@ class TrainingTrouble(Exception):
 
 
 class Attempt:
-    """Built before the first env step, cheapest and likeliest to fail first. Raises what building raises."""
+    """Built before anything is written, cheapest and likeliest to fail first. Raises what building raises."""
 
     def __init__(
         self,
@@ -55,7 +55,6 @@ class Attempt:
         episodes = episode_bound(limit, job.spec.rollouts.envs_per_worker)
         self.guard = DivergenceGuard(Bounds(episode_env_steps=episodes))
         self.rule = StopRule(job.spec.stop)
-        self.store = _open_store(job, folder)
         self.watchdog = Watchdog(job.spec.environment.step_timeout_seconds, on_hang)
         self._preflight()
         self.assembly = assemble(job, self.watchdog)
@@ -65,9 +64,14 @@ class Attempt:
         self.train_seconds = 0.0  # of this attempt, without evaluations
         self.env_steps_before = 0
 
-    def begin(self, resume: bool) -> None:
-        """Take up the newest checkpoint, or start afresh; claim the checkpoint store; open the outlets."""
-        if not (resume and self._take_up()):
+    def begin(self, resume: bool) -> bool:
+        """Take up the newest checkpoint, or start afresh; claim the checkpoint store; open the outlets.
+
+        Whether there was a checkpoint. One that does not fit raises BadConfiguration, with nothing written.
+        """
+        self.store = _open_store(self.job, self.folder)
+        resumed = resume and self._take_up()
+        if not resumed:
             restore_policies(self.job, self.assembly)
             self.assembly.workers.reset(0)
             self.progress.next_checkpoint_update = self.job.spec.checkpoint.every_updates or 0
@@ -76,6 +80,7 @@ class Attempt:
         self.telemetry = Telemetry(
             self.job, self.folder, self.store.attempt, self.env_steps_before, self.on_report
         )
+        return resumed
 
     def run(self) -> StopReason:
         """Until a stop rule holds or the run is asked to stop. Raises TrainingTrouble."""
@@ -96,7 +101,7 @@ class Attempt:
             if reason is None:
                 # Before any checkpoint of this moment, which then knows that it was evaluated.
                 self._evaluate_if_due()
-                if self.drain.requested_by and self._may_stop(scheduled):
+                if self.drain.noticed() and self._may_stop(scheduled):
                     reason = StopReason.DRAINED
             if reason is not None:
                 return reason
@@ -122,19 +127,22 @@ class Attempt:
         self.telemetry.checkpointed(self.last)
 
     def evaluate(self) -> Evaluation | None:
-        """Greedy episodes in environments of their own; None where the job asks for none."""
+        """Greedy episodes in environments of their own; None where none are wanted, or the run must stop."""
         spec = self.job.spec.evaluation
         if not spec.episodes:
             return None
         adapter = environments(self.job, min(spec.episodes, self.job.spec.rollouts.envs_per_worker))
         try:
-            return evaluate(adapter, self.assembly.actors(), spec.episodes, spec.seed, self.watchdog)
+            actors = self.assembly.actors()
+            noticed = self.drain.noticed
+            return evaluate(adapter, actors, spec.episodes, spec.seed, self.watchdog, noticed)
         finally:
             adapter.close()
 
     def _preflight(self) -> None:
         """Make one environment and step it once: a broken one fails here, before anything is started."""
-        adapter = environments(self.job, 1)
+        with self.watchdog.one_call():
+            adapter = environments(self.job, 1)
         try:
             preflight(adapter, self.watchdog)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -12,8 +12,17 @@ from types import FrameType
 class Drain:
     """Whether the run was asked to stop, and by what."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_request: Callable[[str], None] = lambda by: None) -> None:
         self.requested_by: str | None = None
+        self._on_request = on_request
+        self._noticed = False
+
+    def noticed(self) -> bool:
+        """Whether it was asked; ``on_request`` hears of it here, once, and never inside a signal handler."""
+        if self.requested_by is not None and not self._noticed:
+            self._noticed = True
+            self._on_request(self.requested_by)
+        return self._noticed
 
     def request(self, by: str) -> None:
         self.requested_by = self.requested_by or by

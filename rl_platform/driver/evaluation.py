@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
 import numpy as np
@@ -15,8 +15,8 @@ from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, Lanes
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 
-MAX_TICKS = 1_000_000
-"""Episodes that have not ended by then count with the return they have."""
+SILENT_TICKS = 100_000
+"""Where no episode ends for so long, open ones count with the return they have."""
 
 
 def evaluate(
@@ -25,10 +25,12 @@ def evaluate(
     episodes: int,
     seed: int,
     watchdog: Watchdog | None = None,
-) -> Evaluation:
+    stop: Callable[[], bool] = lambda: False,
+) -> Evaluation | None:
     """Play ``episodes`` episodes with the mode of each policy and report the returns (sums over agents).
 
-    Every environment plays a fixed share, so that short episodes are not preferred. Raises EnvironmentFault.
+    Every environment plays a fixed share, so that short episodes are not preferred. None where ``stop``
+    says so before the end. Raises EnvironmentFault.
     """
     quota = np.full(adapter.num_envs, episodes // adapter.num_envs)
     quota[: episodes % adapter.num_envs] += 1
@@ -41,7 +43,11 @@ def evaluate(
     resetting = np.zeros(adapter.num_envs, bool)  # spends this tick on its reset
     returns: list[float] = []
     lengths: list[int] = []
-    for _ in range(MAX_TICKS):
+    silent = 0
+    while quota.any() and silent < SILENT_TICKS:
+        if stop():
+            return None
+        silent += 1
         actions = {
             policy: _act(actors[policy], arrivals[policy], states[policy], adapter.lockstep)
             for policy in arrivals
@@ -61,11 +67,10 @@ def evaluate(
         for env in np.flatnonzero(over):
             if quota[env] > 0:
                 quota[env] -= 1
+                silent = 0
                 returns.append(float(running[env]))
                 lengths.append(int(length[env]))
             running[env], length[env] = 0.0, 0
-        if not quota.any():
-            break
     returns += [float(running[env]) for env in np.flatnonzero(quota)]
     lengths += [int(length[env]) for env in np.flatnonzero(quota)]
     return Evaluation(
@@ -79,16 +84,8 @@ def evaluate(
     )
 
 
-@contextmanager
-def _watching(watchdog: Watchdog | None) -> Iterator[None]:
-    """What runs inside must come back in time; the beat is odd while it does."""
-    if watchdog is None:
-        yield
-        return
-    with watchdog:
-        watchdog.beat += 1
-        yield
-        watchdog.beat += 1
+def _watching(watchdog: Watchdog | None) -> AbstractContextManager[None]:
+    return watchdog.one_call() if watchdog is not None else nullcontext()
 
 
 def _arrivals(lanes: Lanes) -> Arrivals:

@@ -40,7 +40,8 @@ class Outcome:
         self.attempt: Attempt | None = None
         self.telemetry: Telemetry | None = None
         self.evaluation: Evaluation | None = None
-        self.cause: Exception | None = None
+        self.cause: BaseException | None = None
+        self.owned = False  # whether the folder is this run's: a result of another one is not replaced
         self.result = Result("Failed", FailureReason.INTERNAL_ERROR)
 
     def end(self, reason: StopReason) -> None:
@@ -56,6 +57,12 @@ class Outcome:
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the result's reason
             self.cause = error
             self._fill("Failed", _reason(error), _message(error))
+        except SystemExit as error:
+            self.cause = error
+            message = (
+                f"something called sys.exit({error.code!r}) during the run: the environment, or a library"
+            )
+            self._fill("Failed", FailureReason.INTERNAL_ERROR, message)
 
     def hung(self, message: str) -> None:
         """From a thread, while the environment does not come back: say so, and end the process with it."""
@@ -99,7 +106,8 @@ class Outcome:
             result.env_steps_per_second = round(steps / attempt.train_seconds, 1)
 
     def _write(self) -> None:
-        self.folder.write_json(self.folder.result, self.result.to_json())
+        if self.owned:
+            self.folder.write_json(self.folder.result, self.result.to_json())
 
 
 def _reason(error: Exception) -> FailureReason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,7 +60,8 @@ def promote(
         return None
     finally:
         shutil.rmtree(attempt.folder.path / CHAMPIONS, ignore_errors=True)
-    return models[0]
+    others = ", ".join(model.uri for model in models[1:])
+    return replace(models[0], message=f"{models[0].message}; also {others}") if others else models[0]
 
 
 def _best(attempt: Attempt, result: Result) -> Candidate:
@@ -131,7 +132,8 @@ def _champions_return(attempt: Attempt, champions: Mapping[str, Champion]) -> tu
             actors[policy] = actor
         adapter = environments(attempt.job, min(spec.episodes, attempt.job.spec.rollouts.envs_per_worker))
         try:
-            return evaluate(adapter, actors, spec.episodes, spec.seed).return_mean, None
+            played = evaluate(adapter, actors, spec.episodes, spec.seed)
+            return (played.return_mean, None) if played is not None else (None, "it was not evaluated")
         finally:
             adapter.close()
     except (BundleError, EnvironmentFault, ValueError) as error:

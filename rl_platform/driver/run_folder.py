@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +15,8 @@ Taking = Literal["new", "overwrite", "resume"]
 OVERWRITTEN = frozenset({"spec.yaml", "progress.jsonl", "checkpoints", "result.json", "policy", "tracking"})
 """What ``--overwrite`` removes. MLflow's store stays: a new champion is compared with the old one."""
 
+LOCK = "run.lock"
+
 
 class RunFolderError(Exception):
     """The folder cannot be used; the message names it and says what to do."""
@@ -19,7 +24,7 @@ class RunFolderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Paths of one run."""
+    """Paths of one run, and who may write to them."""
 
     path: Path
 
@@ -43,24 +48,48 @@ class RunFolder:
     def bundle(self) -> Path:
         return self.path / "policy"
 
-    def take(self, taking: Taking) -> None:
-        """Make the folder ready. Raises RunFolderError where a run is there and neither answer was given."""
-        try:
-            used = self.path.exists() and any(self.path.iterdir())
+    @contextmanager
+    def held(self, taking: Taking) -> Iterator[bool]:
+        """Make the folder and keep other runs out of it; a run in it stays untouched. Whether there is one.
+
+        Raises RunFolderError where ``taking`` does not fit what is there, where another process is running in
+        it, and where it cannot be written.
+        """
+        with self._explained():
+            entries = {entry.name for entry in self.path.iterdir()} if self.path.exists() else set()
+            used = bool(entries - {LOCK})
             if used and taking == "new":
                 raise RunFolderError(
                     f"{self.path} already holds a run: continue it with --resume, replace it with "
                     "--overwrite, or choose another folder with --output"
                 )
-            if used and taking == "overwrite":
-                self._clear()
+            if used and taking == "overwrite" and not entries & OVERWRITTEN:
+                raise RunFolderError(
+                    f"{self.path} holds files but no run: --overwrite only replaces the folder of a run"
+                )
             self.path.mkdir(parents=True, exist_ok=True)
-            self.result.unlink(missing_ok=True)
-        except OSError as error:
+            lock = open(self.path / LOCK, "w")  # noqa: SIM115 - closed below, at the end of the run
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
             raise RunFolderError(
-                f"cannot use the run's folder {self.path}: {error.strerror or error}; "
-                "give a folder that this user can write to with --output"
+                f"another process is running in {self.path}: wait for it, stop it, or choose another --output"
             ) from error
+        try:
+            yield used
+        finally:
+            (self.path / LOCK).unlink(missing_ok=True)
+            lock.close()
+
+    def clear(self) -> None:
+        """Remove what a run writes and nothing else: the folder may hold a person's own files."""
+        with self._explained():
+            for entry in [entry for entry in self.path.iterdir() if entry.name in OVERWRITTEN]:
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
 
     def write(self, path: Path, text: str) -> None:
         """Write a file of the run as a whole or not at all. Raises RunFolderError."""
@@ -77,15 +106,12 @@ class RunFolder:
         """`write` of an indented JSON document."""
         self.write(path, json.dumps(document, indent=2) + "\n")
 
-    def _clear(self) -> None:
-        """Remove what a run writes and nothing else: the folder may hold a person's own files."""
-        entries = [entry for entry in self.path.iterdir() if entry.name in OVERWRITTEN]
-        if not entries:
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
             raise RunFolderError(
-                f"{self.path} holds files but no run: --overwrite only replaces the folder of a run"
-            )
-        for entry in entries:
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+                f"cannot use the run's folder {self.path}: {error.strerror or error}; "
+                "give a folder that this user can write to with --output"
+            ) from error

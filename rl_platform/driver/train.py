@@ -43,41 +43,51 @@ def train(
     RunFolderError where the folder holds another run and ``taking`` is neither ``overwrite`` nor ``resume``.
     """
     folder = RunFolder(Path(output) if output else Path("runs") / job.metadata.name)
-    folder.take(taking)
-    outcome = Outcome(job, folder)
-    phase = on_phase or (lambda name: None)
-    drain = Drain()
-    with drain.on_signals(), outcome.of_failures():
-        folder.write(folder.spec, dump_manifest(job, effective=True))
-        phase("preflight")
-        attempt = Attempt(job, folder, drain, outcome.hung, on_report)
-        outcome.attempt = attempt
-        attempt.begin(resume=taking == "resume")
-        outcome.telemetry = attempt.telemetry
-        phase("training")
-        reason = attempt.run()
-        phase("saving")
-        attempt.save()
-        if reason is StopReason.DRAINED:
-            outcome.end(reason)
-        else:
+    outcome, phase = Outcome(job, folder), on_phase or (lambda name: None)
+    drain = Drain(lambda by: phase(f"{by}: stopping at the next checkpoint (Ctrl-C again ends it at once)"))
+    with folder.held(taking) as used:
+        outcome.owned = not used
+        with drain.on_signals(), outcome.of_failures():
+            phase("preflight")
+            attempt = Attempt(job, folder, drain, outcome.hung, on_report)
+            _take(attempt, outcome, taking, phase)
+            phase("training")
+            reason = attempt.run()
+            phase("saving")
+            attempt.save()
             _conclude(attempt, outcome, reason, phase)
-        phase("tracking")
-    outcome.close()
+            phase("tracking")
+        outcome.close()
     if outcome.result.state == "Failed":
         raise TrainingFailed(outcome.result) from outcome.cause
     return outcome.result
 
 
+def _take(attempt: Attempt, outcome: Outcome, taking: Taking, phase: Callable[[str], None]) -> None:
+    """The job is known to work: only now may it replace or continue what is in the folder."""
+    folder, outcome.attempt = attempt.folder, attempt
+    if taking == "overwrite":
+        folder.clear()
+    if not attempt.begin(resume=taking == "resume") and taking == "resume":
+        phase("there is no checkpoint to go on from: starting afresh")
+    outcome.owned, outcome.telemetry = True, attempt.telemetry
+    folder.result.unlink(missing_ok=True)
+    folder.write(folder.spec, dump_manifest(attempt.job, effective=True))
+
+
 def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Callable[[str], None]) -> None:
-    """Evaluate, write what is known, and register. The registry's process imports MLflow during the
-    evaluation.
-    """
+    """Evaluate, write what is known, and register; the registry's process imports MLflow meanwhile."""
+    if reason is StopReason.DRAINED:
+        outcome.end(reason)
+        return
     tracker = attempt.telemetry.tracker
     registry = RegistryProcess() if tracker is not None else None
     try:
         phase("evaluating")
         outcome.evaluation = attempt.evaluate()
+        if attempt.drain.noticed():
+            outcome.end(StopReason.DRAINED)
+            return
         outcome.end(reason)
         if tracker is not None and registry is not None:
             phase("registering")

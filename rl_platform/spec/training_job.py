@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rl_platform.spec import patterns
-from rl_platform.spec.algorithms import PPO, AlgorithmSpec, Custom
+from rl_platform.spec.algorithms import DQN, PPO, AlgorithmSpec, Custom
 from rl_platform.spec.environment import EnvironmentSpec
 from rl_platform.spec.fields import Fault, LabelKey, Labels, ListOf, Seed, SpecModel
 from rl_platform.spec.free_json import JsonMap
@@ -106,6 +106,13 @@ class TrainingJobSpec(SpecModel):
                     f"which is {config.minibatch_size}",
                     "a minibatch must hold a sequence",
                 )
+        total = self.stop.env_steps
+        if isinstance(config, DQN) and total is not None and config.learning_starts >= total:
+            yield Fault(
+                ("algorithm", name, "learningStarts"),
+                f"{config.learning_starts} env steps are not fewer than stop.envSteps, which is {total}",
+                "nothing would be learned: lower learningStarts or raise stop.envSteps",
+            )
         if self.replay.placement == "rollouts" and rollouts.replicas == 0:
             yield Fault(
                 ("replay", "placement"), "is rollouts, and there are none", "driver, or rollouts.replicas"
