@@ -107,10 +107,10 @@ class TrainingJobSpec(SpecModel):
                     "a minibatch must hold a sequence",
                 )
         total = self.stop.env_steps
-        if isinstance(config, DQN) and total is not None and config.learning_starts >= total:
+        if isinstance(config, DQN) and total is not None and config.learning_starts > total:
             yield Fault(
                 ("algorithm", name, "learningStarts"),
-                f"{config.learning_starts} env steps are not fewer than stop.envSteps, which is {total}",
+                f"{config.learning_starts} env steps are more than stop.envSteps, which is {total}",
                 "nothing would be learned: lower learningStarts or raise stop.envSteps",
             )
         if self.replay.placement == "rollouts" and rollouts.replicas == 0:

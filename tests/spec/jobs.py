@@ -215,6 +215,9 @@ def _mend_spec(document: Document) -> Document:
         if algorithm["ppo"].get("batchSize", 1024) < lanes:
             document["rollouts"] = {"envsPerWorker": 1}
         document.get("model", {}).get("recurrent", {})["sequenceLength"] = 1  # never more than a minibatch
+    if "dqn" in algorithm and "envSteps" in document["stop"]:
+        starts = algorithm["dqn"].get("learningStarts", 1000)
+        algorithm["dqn"]["learningStarts"] = min(starts, document["stop"]["envSteps"])
     if document.get("rollouts", {}).get("replicas", 0) == 0:
         document.pop("replay", None)
     if "policies" in document:

@@ -331,3 +331,14 @@ def test_importing_the_job_is_quick_and_brings_no_other_part() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert time.monotonic() - began < 5, "with much room for a busy machine; 0.3 s on an idle one"
+
+
+def test_a_run_that_ends_before_dqn_begins_to_learn_is_refused() -> None:
+    document = {
+        "metadata": {"name": "never-learns"},
+        "spec": {"environment": {"id": "CartPole-v1"}, "algorithm": {"dqn": {}}, "stop": {"envSteps": 999}},
+    }
+    with pytest.raises(ValueError, match="nothing would be learned"):
+        TrainingJob.model_validate(document)
+    document["spec"]["stop"] = {"envSteps": 1000}  # type: ignore[index]
+    TrainingJob.model_validate(document)
