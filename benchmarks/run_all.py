@@ -233,8 +233,8 @@ def write_readme(results: dict) -> None:
     ]
     readme = ROOT / "README.md"
     text = readme.read_text()
-    body = "\n".join(lines)
-    pattern = r"(<!-- benchmark -->\n).*?(\n?<!-- /benchmark -->)"
+    body = "\n".join([*lines, ""])
+    pattern = r"(<!-- benchmark -->\n).*?(<!-- /benchmark -->)"
     readme.write_text(re.sub(pattern, lambda match: f"{match[1]}{body}{match[2]}", text, flags=re.S))
 
 
