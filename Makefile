@@ -51,7 +51,7 @@ $(SETUP): pyproject.toml constraints.txt
 	  $$python -m venv --clear $(VENV); \
 	fi
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	@$(BIN)/uv pip install --quiet --constraint constraints.txt --group dev --editable '.[train]'
+	@$(BIN)/uv pip install --quiet --constraint constraints.txt --group dev --editable '.[train,operator]'
 	@touch $@
 
 run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
@@ -91,7 +91,7 @@ wheel: $(SETUP) ## build dist/*.whl
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 constraints: $(SETUP) ## renew the pinned versions in constraints.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra train --group dev --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile pyproject.toml --extra train --extra operator --group dev --universal --python-version 3.11 \
 	  --no-annotate --no-header --upgrade --quiet --output-file constraints.txt
 
 include benchmarks/benchmark.mk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, Strict
@@ -81,6 +82,27 @@ class MlflowStatus(SpecModel):
     )
 
 
+class DriverState(StrEnum):
+    """How far the driver of an attempt is, as the operator has written it down before acting on it."""
+
+    WAITING = "Waiting"  # for the head, or for the time of a retry
+    SUBMITTED = "Submitted"  # to the head in `head`: it may run
+    ENDED = "Ended"  # it runs no more
+
+
+class DriverStatus(SpecModel):
+    """The driver of the present attempt. Written before anything of the attempt is done."""
+
+    submission_id: Text = Field(description="In the Ray Jobs API.")
+    state: Annotated[DriverState, Strict(False)] = Field(description="How far it is.")
+    head: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Uid of the head pod that it was submitted to."
+    )
+    start_time: Time | None = Field(default=None, description="When it was seen running.")
+    end_time: Time | None = Field(default=None, description="When it was seen ended.")
+    not_before: Time | None = Field(default=None, description="Back-off: when it may be submitted.")
+
+
 class TrainingJobStatus(SpecModel):
     """The truth about a job."""
 
@@ -92,6 +114,10 @@ class TrainingJobStatus(SpecModel):
     )
     attempt: Count = Field(default=0, description="Grows with every new driver.")
     failures: Failures = Field(default_factory=Failures, description="What the budgets count.")
+    driver: DriverStatus | None = Field(default=None, description="Of the present attempt.")
+    active_seconds: float = Field(default=0.0, ge=0, le=1e12, description="Run by attempts that have ended.")
+    start_time: Time | None = Field(default=None, description="When the operator took the job up.")
+    completion_time: Time | None = Field(default=None, description="When the job succeeded or failed.")
     progress: ProgressStatus = Field(default_factory=ProgressStatus, description="Where the run stands.")
     checkpoint: CheckpointStatus | None = Field(default=None, description="The newest one.")
     model: ModelStatus | None = Field(default=None, description="The version registered last.")

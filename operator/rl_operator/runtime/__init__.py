@@ -1,0 +1,1 @@
+"""A small level-triggered runtime: transport, API, caches, informers, queue, lease."""
