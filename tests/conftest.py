@@ -1,10 +1,21 @@
-"""One thread per process, as measurements and reproducibility assume; examples have no deadline."""
+"""One thread per process, as measurements and reproducibility assume; examples have no deadline.
+
+A real API server is started for the tests that ask for it.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.apiserver.control_plane import ControlPlane
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -14,3 +25,27 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 if "CI" not in os.environ:
     settings.register_profile("unhurried", deadline=None)
     settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real API server, one for each test process; skipped where its programs are not at hand."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
+    if not assets:
+        pytest.skip("KUBEBUILDER_ASSETS names no folder with etcd and kube-apiserver: make control-plane")
+    from tests.apiserver.control_plane import ControlPlane
+
+    server = ControlPlane(Path(assets), tmp_path_factory.mktemp("control-plane"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def namespace(api_server: ControlPlane) -> str:
+    """A new one on the real API server."""
+    name = f"test-{uuid4().hex[:12]}"
+    api_server.create_namespace(name)
+    return name
