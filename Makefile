@@ -20,12 +20,19 @@ export UV_NO_PROGRESS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export MLFLOW_DISABLE_TELEMETRY := true
+export ORT_DISABLE_TELEMETRY := 1
 # One thread per process: small networks are slower with more, and results are reproducible.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help setup run test test-learning check lint style types layers reports wheel constraints clean
+# etcd and kube-apiserver for the tests that need a real API server: yours, or what `make control-plane` built.
+CONTROL_PLANE := $(CURDIR)/.control-plane
+ifneq ($(wildcard $(CONTROL_PLANE)/kube-apiserver),)
+export KUBEBUILDER_ASSETS ?= $(CONTROL_PLANE)
+endif
+
+.PHONY: help setup run test control-plane test-learning check lint style types layers reports wheel constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
@@ -63,6 +70,14 @@ test: $(SETUP) ## every check and every quick test
 	$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak" || failed=1; \
 	exit $$failed
 
+control-plane: $(CONTROL_PLANE)/etcd $(CONTROL_PLANE)/kube-apiserver ## build etcd and kube-apiserver for the tests (needs Go 1.26)
+
+$(CONTROL_PLANE)/etcd: tests/apiserver/control-plane/etcd/go.sum
+	@tests/apiserver/control-plane/build $@ go.etcd.io/etcd/server/v3
+
+$(CONTROL_PLANE)/kube-apiserver: tests/apiserver/control-plane/apiserver/go.sum
+	@tests/apiserver/control-plane/build $@ k8s.io/kubernetes/cmd/kube-apiserver
+
 test-learning: $(SETUP) ## train to the published scores, with several seeds each
 	@$(BIN)/pytest -m learning
 
@@ -91,11 +106,11 @@ wheel: $(SETUP) ## build dist/*.whl
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 constraints: $(SETUP) ## renew the pinned versions in constraints.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra train --extra operator --group dev --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile pyproject.toml --extra train --extra operator --extra ray --group dev --universal --python-version 3.11 \
 	  --no-annotate --no-header --upgrade --quiet --output-file constraints.txt
 
 include benchmarks/benchmark.mk
 
 clean: ## remove what make made: .venv, caches, runs/ is kept
-	@rm -rf $(VENV) .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-* .control-plane build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
