@@ -7,6 +7,7 @@ onnxruntime are installed. Loading by this library imports it too, for the class
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class OnnxPolicy:
     """
 
     def __init__(self, folder: str | Path) -> None:
+        # Else onnxruntime keeps an identifier and a database in ~/.cache and sends what it is used for.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime  # type: ignore[import-untyped]  # it ships no annotations
 
         document = json.loads(Path(folder, "policy.json").read_text())

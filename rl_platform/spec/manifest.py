@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from rl_platform.spec.explaining import explain
+from rl_platform.spec.manifest_file import read_manifest_file
 from rl_platform.spec.overrides import apply_overrides
 from rl_platform.spec.problems import ManifestError, Path, Problem, path_text
 from rl_platform.spec.training_job import API_VERSION, KIND, TrainingJob
@@ -26,13 +26,12 @@ __all__ = [
     "parse_manifests",
 ]
 
-MAX_BYTES = 2**20
 _FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
 
 
 def load_manifests(path: str | FilePath) -> list[TrainingJob]:
     """Every TrainingJob of a file. Raises ManifestError with all that is wrong, in the order of the file."""
-    return parse_manifests(_read_file(FilePath(path)), str(path))
+    return parse_manifests(read_manifest_file(FilePath(path)), str(path))
 
 
 def load_manifest(path: str | FilePath, overrides: Sequence[str] = ()) -> TrainingJob:
@@ -41,7 +40,7 @@ def load_manifest(path: str | FilePath, overrides: Sequence[str] = ()) -> Traini
     Raises ManifestError; a problem that an override brought has ``--set spec.sed=3`` as its file and no line.
     """
     file = str(path)
-    documents, problems = read_documents(_read_file(FilePath(path)), file)
+    documents, problems = read_documents(read_manifest_file(FilePath(path)), file)
     if problems:
         raise ManifestError(problems)
     if len(documents) != 1:
@@ -93,38 +92,6 @@ def json_schema() -> dict[str, Any]:
     algorithm = schema["$defs"]["AlgorithmSpec"]
     algorithm |= {"minProperties": 1, "maxProperties": 1}
     return schema
-
-
-def _read_file(path: FilePath) -> str:
-    def refuse(message: str, hint: str) -> ManifestError:
-        return ManifestError([Problem(str(path), None, "", message, hint)])
-
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise refuse("does not exist", _near_files(path)) from None
-    except IsADirectoryError:
-        raise refuse("is a directory", "a manifest file is needed") from None
-    except (OSError, ValueError) as error:
-        raise refuse(f"cannot be read: {error}", "check the path and its permissions") from None
-    if len(content) > MAX_BYTES:
-        raise refuse(f"has more than {MAX_BYTES} bytes", "a manifest is smaller") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        problem = Problem(str(path), line, "", f"byte {error.start} is not UTF-8", "save the file as UTF-8")
-        raise ManifestError([problem]) from None
-
-
-def _near_files(path: FilePath) -> str:
-    try:
-        names = [it.name for it in path.parent.iterdir()]
-    except OSError:
-        return f"there is no folder {path.parent} either"
-    near = get_close_matches(path.name, names, n=1)
-    return f"did you mean {path.parent / near[0]}?" if near else "check the path"
 
 
 def _validate(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +105,14 @@ def test_an_inf_bound_survives_the_description(policies: dict[str, Case], tmp_pa
     written = write_bundle(tmp_path / "policy", case.policy, case.flat, case.knobs, case.recipe)
     assert written.spaces == open_bundle(tmp_path / "policy").spaces == case.policy.spaces
     assert make_actor(rebuild(written.description)).spaces.obs["obs"].high == np.inf
+
+
+def test_loading_a_graph_writes_nothing_into_the_users_home(
+    policies: dict[str, Case], tmp_path: Path
+) -> None:
+    bundle, home = policies["mlp"].bundle(tmp_path / "policy"), tmp_path / "home"
+    home.mkdir()
+    program = f"from rl_platform.serving.pyfunc_model import OnnxPolicy; OnnxPolicy({str(bundle.folder)!r})"
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    subprocess.run([sys.executable, "-c", program], env={**kept, "HOME": str(home)}, check=True, timeout=120)
+    assert list(home.rglob("*")) == []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from rl_platform.spec import manifest_file
 from rl_platform.spec.manifest import ManifestError, load_manifest, load_manifests, parse_manifests
 
 TEXT = """\
@@ -47,3 +49,25 @@ def test_an_override_without_a_value_removes_a_key_of_free_json(tmp_path: Path) 
     file = tmp_path / "job.yaml"
     file.write_text(TEXT.replace("{id: CartPole-v1}", "{id: CartPole-v1, kwargs: {a: 1, b: 2}}"))
     assert load_manifest(file, ["spec.environment.kwargs.a="]).spec.environment.kwargs == {"b": 2}
+
+
+def test_a_pipe_that_nobody_writes_to_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest_file, "SILENT_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ManifestError, match=r"nothing came from it for 0.2 s; a manifest file is needed"):
+        load_manifests(tmp_path / "pipe")
+
+
+def test_a_pipe_that_is_written_to_is_a_manifest() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w") as stream:
+        stream.write(TEXT)
+        stream.close()
+        assert load_manifests(f"/dev/fd/{reading}") == parse_manifests(TEXT)
+
+
+def test_a_device_that_never_ends_is_refused_by_its_size() -> None:
+    with pytest.raises(ManifestError, match="more than 1048576 bytes"):
+        load_manifests("/dev/zero")
