@@ -21,6 +21,8 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+from rl_platform.spec.driver_protocol import TOKEN_HEADER
+
 log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 5.0
@@ -171,7 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
             # Without a token this must not be a way for web pages that are open on this machine.
             from_page = self.headers.get("Origin")
             return refused(403, "requests from web pages are not taken") if from_page else None
-        scheme, _, given = (self.headers.get("Authorization") or "").partition(" ")
+        header = self.headers.get(TOKEN_HEADER) or self.headers.get("Authorization") or ""
+        scheme, _, given = header.partition(" ")
         if scheme.lower() != "bearer" or not given.strip():
             challenge = ("WWW-Authenticate", 'Bearer realm="rl-platform"')
             return refused(401, "this needs the header `Authorization: Bearer <token>`", challenge)

@@ -1,6 +1,7 @@
 """What operator and driver agree on: paths, environment variables, documents, exit codes.
 
-One port. ``/metrics`` is open; the rest asks for ``Authorization: Bearer <the job's token>``.
+One port. ``/metrics`` is open; the rest asks for ``Authorization: Bearer <the job's token>``, or the same in
+`TOKEN_HEADER`: through the API server's proxy ``Authorization`` belongs to the API server.
 A finished driver lingers for `LINGER_SECONDS` until its final progress was read with ``?ack=<attempt>``.
 """
 
@@ -22,6 +23,7 @@ PROGRESS_PATH = "/progress"
 DESIRED_PATH = "/desired"
 DRAIN_PATH = "/drain"
 ACK_QUERY = "ack"
+TOKEN_HEADER = "X-RLP-Authorization"
 LINGER_SECONDS = 30.0
 
 JOB_FILE_ENV = "RLP_JOB_FILE"  # the TrainingJob, as YAML or JSON
@@ -30,6 +32,7 @@ ATTEMPT_ENV = "RLP_ATTEMPT"
 JOB_UID_ENV = "RLP_JOB_UID"
 PORT_ENV = "RLP_PORT"
 HOST_ENV = "RLP_HOST"
+DESIRED_ENV = "RLP_DESIRED"  # a `Desired` document: what has changed since the job's file was written
 OUTPUT_ENV = "RLP_OUTPUT"  # the run's folder
 
 

@@ -97,6 +97,8 @@ def test_metrics_need_no_token_and_are_in_the_format_of_prometheus(endpoints: Dr
         ({"Authorization": f"Bearer {TOKEN}x"}, 403),
         ({"Authorization": f"Bearer {TOKEN[:-1]}"}, 403),
         ({"Authorization": "Bearer \xe9"}, 403),
+        ({"X-RLP-Authorization": f"Bearer {TOKEN}x"}, 403),
+        ({"X-RLP-Authorization": TOKEN}, 401),
     ],
 )
 def test_without_the_right_token_nothing_is_shown_and_nothing_is_taken(
@@ -109,6 +111,15 @@ def test_without_the_right_token_nothing_is_shown_and_nothing_is_taken(
     assert (response.headers["WWW-Authenticate"] is not None) == (status == 401)
     assert endpoints.desired() is None
     assert not endpoints.drain_requested
+
+
+@pytest.mark.parametrize("others", [{}, {"Authorization": "Bearer of-the-api-server"}])
+def test_behind_a_proxy_the_token_comes_in_a_header_of_its_own(
+    endpoints: DriverEndpoints, others: dict[str, str]
+) -> None:
+    endpoints.publish(progress())
+    headers = others | {"X-RLP-Authorization": f"Bearer {TOKEN}"}
+    assert ask(endpoints, "GET", "/progress", None, None, **headers)[0] == 200
 
 
 @pytest.mark.parametrize(
