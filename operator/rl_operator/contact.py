@@ -1,0 +1,119 @@
+"""One look at a driver, and what is asked of it meanwhile: `DriverOrder` in, `DriverSighting` out.
+
+No thread, sleep or clock is in here. Whatever is asked is asked again at every look until it is seen to hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rl_operator.driver_contact import DriverOrder, DriverSighting, JobState
+from rl_operator.driver_http import DriverHttp
+from rl_operator.jobs_api import JobsApi, Submission, Unreachable
+from rl_operator.reach import Reach
+from rl_platform.spec.driver_protocol import Progress, ProgressState
+
+FINAL_STATES = frozenset({ProgressState.SUCCEEDED, ProgressState.DRAINED, ProgressState.FAILED})
+
+
+def contact(order: DriverOrder, previous: DriverSighting | None, reach: Reach, now: float) -> DriverSighting:
+    """``previous``: the last sighting; one of another attempt or another head counts for nothing."""
+    before = previous if previous is not None and is_of(previous, order) else None
+    return _Look(order, before or DriverSighting(order.submission_id, order.head.uid, now), reach, now).take()
+
+
+def is_of(sighting: DriverSighting, order: DriverOrder) -> bool:
+    """Same attempt, same life of the head."""
+    return (sighting.submission_id, sighting.head_uid) == (order.submission_id, order.head.uid)
+
+
+def unfulfilled(order: DriverOrder, sighting: DriverSighting | None) -> bool:
+    """Whether something is wanted that has not been seen to hold, so that looking again soon is worth it."""
+    if sighting is None or not is_of(sighting, order):
+        return True
+    state, progress = sighting.state, sighting.progress
+    if sighting.found is False:
+        return order.submit
+    if state is None or state.ended:
+        return False
+    if state is JobState.PENDING or order.drain or order.stop or order.acknowledge:
+        return True
+    return order.desired is not None and not _acted_on(order, progress)
+
+
+def _acted_on(order: DriverOrder, progress: Progress | None) -> bool:
+    if order.desired is None or progress is None:
+        return order.desired is None
+    return (progress.desired_generation or 0) >= order.desired.generation
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    order: DriverOrder
+    before: DriverSighting
+    reach: Reach
+    now: float
+
+    def take(self) -> DriverSighting:
+        jobs = JobsApi(self.reach, self.order.head, self.order.token)
+        try:
+            found = jobs.get(self.order.submission_id)
+            if found is None and self.order.submit:
+                jobs.submit(self.order.submission_id, self.order.entrypoint, self.order.env)
+                found = jobs.get(self.order.submission_id)
+        except Unreachable as error:
+            return self._unreachable(str(error))
+        seen = replace(self.before, at=self.now, found=found is not None, unreachable_since=None, error="")
+        if found is None:
+            return seen
+        seen = replace(seen, state=found.state, exit_code=found.exit_code, message=found.message)
+        return self._ended(seen, jobs) if found.state.ended else self._steered(seen, found, jobs)
+
+    def _unreachable(self, error: str) -> DriverSighting:
+        """The driver itself may well go on, and say so."""
+        since = self.before.unreachable_since
+        seen = replace(
+            self.before,
+            at=self.now,
+            found=None,
+            error=error,
+            unreachable_since=self.now if since is None else since,
+        )
+        if self.before.state is JobState.RUNNING:
+            return self._spoken_to(seen)
+        return seen
+
+    def _steered(self, seen: DriverSighting, found: Submission, jobs: JobsApi) -> DriverSighting:
+        if found.state is JobState.RUNNING:
+            seen = self._spoken_to(seen)
+        if self.order.stop:
+            jobs.stop(self.order.submission_id)
+        return seen
+
+    def _spoken_to(self, seen: DriverSighting) -> DriverSighting:
+        """Read the progress, and ask for what is not in it yet."""
+        order = self.order
+        driver = DriverHttp(self.reach, order.head, order.token)
+        progress = driver.progress()
+        if progress is None or progress.attempt != order.attempt:
+            return seen
+        seen = replace(seen, progress=progress)
+        if progress.state in FINAL_STATES:
+            if order.acknowledge and not seen.acknowledged:
+                taken = driver.progress(acknowledge=order.attempt)
+                seen = replace(seen, acknowledged=taken is not None, progress=taken or progress)
+            return seen
+        if order.desired is not None and not _acted_on(order, progress):
+            driver.put_desired(order.desired)
+        if order.drain and progress.state is not ProgressState.DRAINING:
+            driver.drain()
+        return seen
+
+    def _ended(self, seen: DriverSighting, jobs: JobsApi) -> DriverSighting:
+        """Its process is gone: what is left is the end of its log, which is read once."""
+        if seen.log_tail:
+            return seen
+        try:
+            return replace(seen, log_tail=jobs.log_tail(self.order.submission_id))
+        except Unreachable:
+            return seen
