@@ -1,8 +1,8 @@
-"""What the operator keeps of the cluster: jobs, their RayClusters and pods, and the job that each belongs to."""
+"""What the operator keeps of the cluster: jobs, their RayClusters and pods, and whose each of them is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,7 @@ class Caches:
     jobs: Cache = field(default_factory=lambda: Cache(index_job))
     clusters: Cache = field(default_factory=lambda: Cache(index_child))
     pods: Cache = field(default_factory=lambda: Cache(index_child))
+    kuberay_missing: Callable[[], bool] = lambda: False  # the server knows no RayClusters
 
     def caught_up(self, key: Key) -> bool:
         """Whether everything that was written for the job has come back by the watches."""

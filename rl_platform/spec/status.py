@@ -90,6 +90,16 @@ class DriverState(StrEnum):
     ENDED = "Ended"  # it runs no more
 
 
+class DriverOutcome(StrEnum):
+    """How the driver of an attempt ended: what the next step depends on."""
+
+    DONE = "Done"
+    BAD_CONFIGURATION = "BadConfiguration"  # another attempt would fail the same way
+    APPLICATION_FAILURE = "ApplicationFailure"
+    LOST = "Lost"  # with its head, or out of reach
+    DRAINED = "Drained"  # asked to stop, or never started: nobody's failure
+
+
 class DriverStatus(SpecModel):
     """The driver of the present attempt. Written before anything of the attempt is done."""
 
@@ -98,6 +108,10 @@ class DriverStatus(SpecModel):
     head: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Uid of the head pod that it was submitted to."
     )
+    outcome: Annotated[DriverOutcome, Strict(False)] | None = Field(
+        default=None, description="How it ended."
+    )
+    created_time: Time | None = Field(default=None, description="When the attempt began.")
     start_time: Time | None = Field(default=None, description="When it was seen running.")
     end_time: Time | None = Field(default=None, description="When it was seen ended.")
     not_before: Time | None = Field(default=None, description="Back-off: when it may be submitted.")

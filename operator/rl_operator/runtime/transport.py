@@ -39,7 +39,9 @@ class Transport(Protocol):
     def send(self, request: Request) -> Response: ...
 
     def stream(self, request: Request) -> Iterator[bytes]:
-        """Lines of a long answer, until the other side ends it. A status of 400 or more: the first line is the
-        whole body, a Status document. Raises ConnectionLost, also when nothing comes for ``timeout_seconds``.
+        """Lines of a long answer, until the other side ends it.
+
+        With a status of 400 or more the only line is the whole body, a Status document. Raises
+        ConnectionLost, also when nothing comes for ``timeout_seconds``.
         """
         ...

@@ -1,0 +1,343 @@
+"""What to do about a job, from what was observed. Pure: no call, no clock, no memory.
+
+The states are written down in ``status.driver``: an attempt is Waiting, Submitted or Ended. Whatever a pass
+announces there is acted on by the next one, so an operator may die between any two steps.
+"""
+
+from __future__ import annotations
+
+from rl_operator import desired, retry
+from rl_operator.cleanup import after_the_end, conclude, delete_cluster
+from rl_operator.decision import Decision, Holds, KeepLog, Patch, Write
+from rl_operator.driver_contact import DriverOrder, DriverSighting, Head
+from rl_operator.names import ROLLOUTS, log_key, logs_name, submission_id
+from rl_operator.observed import Observed, Refusal
+from rl_operator.pod_template import group_sizes
+from rl_operator.retry import Ending
+from rl_operator.runtime.resources import RAY_CLUSTERS
+from rl_operator.settings import Settings
+from rl_operator.status import told
+from rl_operator.suspend import Pressure, pressure, suspending_seconds
+from rl_operator.times import read, seconds_since, written
+from rl_platform.spec.conditions import ConditionType
+from rl_platform.spec.driver_protocol import Desired
+from rl_platform.spec.status import DriverOutcome, DriverState, DriverStatus, TrainingJobStatus
+from rl_platform.spec.training_job import TrainingJobSpec
+
+SOON_SECONDS, LATER_SECONDS = 2.0, 30.0
+
+
+def decide(seen: Observed, settings: Settings) -> Decision:
+    """The story of a job, from its end backwards."""
+    status, spec = seen.job.status, seen.job.spec
+    if is_decided(status):
+        return after_the_end(seen)
+    if spec is None:
+        return conclude(seen, retry.Verdict(False, "BadConfiguration", seen.job.fault))
+    if status.driver is not None and status.driver.state is DriverState.SUBMITTED:
+        return attend(seen, spec, status.driver, settings)
+    decided = retry.verdict(spec.run_policy, status, seen.now)
+    if decided is not None:
+        return conclude(seen, decided)
+    if spec.run_policy.suspend:
+        return suspend(seen, status.driver)
+    if status.driver is None or status.driver.state is DriverState.ENDED:
+        return begin(seen, status.driver)
+    return provision(seen, spec, status.driver, settings)
+
+
+def refused(seen: Observed, decision: Decision, refusal: Refusal) -> Decision:
+    """What becomes of a decision whose writes the server did not take."""
+    driver = seen.job.status.driver
+    if refusal.permanent and driver is not None and driver.state is DriverState.WAITING:
+        return end(seen, driver, Ending(DriverOutcome.BAD_CONFIGURATION, refusal.reason, refusal.message))
+    conditions = {
+        **decision.conditions,
+        ConditionType.CLUSTER_READY: Holds("False", refusal.reason, refusal.message),
+    }
+    return Decision(seen.job.status, conditions, order=decision.order, look_again_seconds=LATER_SECONDS)
+
+
+def is_decided(status: TrainingJobStatus) -> bool:
+    return any(it.type == ConditionType.SUCCEEDED and it.status != "Unknown" for it in status.conditions)
+
+
+def begin(seen: Observed, last: DriverStatus | None) -> Decision:
+    """Announce the next attempt, once nothing of the last one can run any more."""
+    job, status = seen.job, seen.job.status
+    lost = last is not None and last.outcome is DriverOutcome.LOST
+    if lost and last is not None and _lives(seen, last):
+        return Decision(status, writes=delete_cluster(seen), look_again_seconds=SOON_SECONDS)
+    wait = retry.backoff_seconds(last, status.failures)
+    ended = read(last.end_time) if last is not None and last.end_time else seen.now
+    attempt = status.attempt + 1
+    driver = DriverStatus(
+        submission_id=submission_id(job.uid, attempt),
+        state=DriverState.WAITING,
+        created_time=written(seen.now),
+        not_before=written(ended + wait) if wait else None,
+    )
+    conditions = {ConditionType.SUSPENDED: Holds("False", "NotSuspended")}
+    if wait:
+        text = f"Attempt {attempt} begins {wait:g} s after the end of the last one, at {driver.not_before}."
+        conditions[ConditionType.TRAINING] = Holds("False", *_why(status, text))
+    else:
+        conditions[ConditionType.TRAINING] = Holds(
+            "False", "Starting", f"Attempt {attempt} waits for the head."
+        )
+    return Decision(
+        status.model_copy(update={"attempt": attempt, "driver": driver}),
+        conditions,
+        look_again_seconds=0.0,
+    )
+
+
+def provision(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings: Settings) -> Decision:
+    """Bring the cluster up; once its head is ready, announce that the driver goes to it."""
+    status, head = seen.job.status, seen.head
+    if seen.kuberay_missing or (seen.cluster is not None and seen.cluster.deleting):
+        return Decision(status, look_again_seconds=SOON_SECONDS if seen.cluster else LATER_SECONDS)
+    if seen.cluster is None:
+        return _make_cluster(seen, spec, driver, settings)
+    writes = _replicas(seen, spec)
+    early = read(driver.not_before) - seen.now if driver.not_before else 0.0
+    if head is not None and head.ready and head.ip and early <= 0:
+        there = driver.model_copy(update={"state": DriverState.SUBMITTED, "head": head.uid})
+        return Decision(status.model_copy(update={"driver": there}), writes=writes, look_again_seconds=0.0)
+    waited = _provisioning_seconds(seen, driver)
+    if waited > settings.provisioning_deadline_seconds and not (head is not None and head.ready):
+        why = f" {seen.warning.message}" if seen.warning else ""
+        text = f"The head was not ready within {settings.provisioning_deadline_seconds:g} s.{why}"
+        lost = end(seen, driver, Ending(DriverOutcome.LOST, "ProvisioningDeadlineExceeded", text))
+        return Decision(lost.status, lost.conditions, delete_cluster(seen), look_again_seconds=SOON_SECONDS)
+    pause = SOON_SECONDS if waited < 60 else SOON_SECONDS * 5
+    return Decision(status, writes=writes, look_again_seconds=max(early, pause))
+
+
+def _make_cluster(
+    seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings: Settings
+) -> Decision:
+    fault = seen.service_account_fault
+    made: tuple[Write, ...] = ()
+    try:
+        made = desired.children(seen.job, spec, settings)
+    except desired.Refused as error:
+        fault = fault or str(error)
+    if fault:
+        return end(seen, driver, Ending(DriverOutcome.BAD_CONFIGURATION, "BadConfiguration", fault))
+    return Decision(seen.job.status, writes=made, look_again_seconds=SOON_SECONDS)
+
+
+def attend(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings: Settings) -> Decision:
+    """Watch the driver, tell it what has changed, and write down how it ended."""
+    status = seen.job.status
+    sighting = _of_this_attempt(seen, driver)
+    press = _pressure(seen, spec, settings)
+    over = _over(seen, driver, sighting, press, settings)
+    if over is not None:
+        return end(seen, driver, over, sighting, counted=press is not Pressure.TAKE_AWAY)
+    conditions = {}
+    if press and spec.run_policy.suspend:
+        conditions[ConditionType.SUSPENDED] = Holds("Unknown", "Suspending", "The driver saves a checkpoint.")
+    elif not spec.run_policy.suspend:
+        conditions[ConditionType.SUSPENDED] = Holds("False", "NotSuspended")
+    running = sighting is not None and sighting.state is not None
+    if running and driver.start_time is None:
+        driver = driver.model_copy(update={"start_time": written(seen.now)})
+        conditions[ConditionType.TRAINING] = Holds("True", "Running", f"Attempt {status.attempt} runs.")
+    writes = () if press else _replicas(seen, spec)
+    return Decision(
+        status.model_copy(update={"driver": driver}),
+        conditions,
+        writes,
+        _order(seen, spec, driver, sighting, press, settings),
+        look_again_seconds=SOON_SECONDS * 5 if press or not running else LATER_SECONDS,
+    )
+
+
+def end(
+    seen: Observed,
+    driver: DriverStatus,
+    ending: Ending,
+    sighting: DriverSighting | None = None,
+    counted: bool = True,
+) -> Decision:
+    """Keep the end of the log, and write down how the attempt ended."""
+    job, status = seen.job, seen.job.status
+    writes: tuple[Write, ...] = ()
+    if sighting is not None and sighting.log_tail:
+        key = log_key(status.attempt)
+        body = desired.log_config_map(job, key, sighting.log_tail)
+        writes = (KeepLog(job.namespace, logs_name(job.name, job.uid), key, body),)
+    ended = driver.model_copy(
+        update={"state": DriverState.ENDED, "outcome": ending.outcome, "end_time": written(seen.now)}
+    )
+    ran = seconds_since(driver.start_time, seen.now)
+    update = {
+        "driver": ended,
+        "active_seconds": status.active_seconds + ran,
+        "failures": retry.count(status.failures, ending.outcome) if counted else status.failures,
+    }
+    if ending.traceback:
+        update["traceback"] = ending.traceback[-2048:]
+    conditions = {ConditionType.TRAINING: Holds("False", ending.reason, ending.message)}
+    return Decision(status.model_copy(update=update), conditions, writes, look_again_seconds=0.0)
+
+
+def suspend(seen: Observed, driver: DriverStatus | None) -> Decision:
+    """No driver runs: give the cluster back, and say so once its pods are gone."""
+    status = seen.job.status
+    if seen.cluster is not None or seen.pods:
+        holds = Holds("Unknown", "Suspending", "The cluster is being given back.")
+        return Decision(
+            status, {ConditionType.SUSPENDED: holds}, delete_cluster(seen), look_again_seconds=SOON_SECONDS
+        )
+    if driver is not None and driver.state is DriverState.WAITING:
+        never = driver.model_copy(
+            update={
+                "state": DriverState.ENDED,
+                "outcome": DriverOutcome.DRAINED,
+                "end_time": written(seen.now),
+            }
+        )
+        status = status.model_copy(update={"driver": never})
+    return Decision(
+        status,
+        {
+            ConditionType.SUSPENDED: Holds(
+                "True", "Suspended", "Nothing runs until runPolicy.suspend is false."
+            ),
+            ConditionType.TRAINING: Holds("False", "Suspended"),
+        },
+    )
+
+
+def _of_this_attempt(seen: Observed, driver: DriverStatus) -> DriverSighting | None:
+    sighting = seen.sighting
+    if sighting is None or sighting.submission_id != driver.submission_id or sighting.head_uid != driver.head:
+        return None
+    return sighting
+
+
+def _pressure(seen: Observed, spec: TrainingJobSpec, settings: Settings) -> Pressure:
+    """How hard the driver is asked to end, for whichever reason asks harder."""
+    status = seen.job.status
+    graces = settings.drain_grace_seconds, settings.stop_grace_seconds
+    suspending = suspending_seconds(status, spec.run_policy.suspend, seen.now)
+    overdue = retry.overdue_seconds(spec.run_policy, status, seen.now)
+    return max(pressure(suspending, *graces), pressure(overdue, *graces))
+
+
+def _over(
+    seen: Observed,
+    driver: DriverStatus,
+    sighting: DriverSighting | None,
+    press: Pressure,
+    settings: Settings,
+) -> Ending | None:
+    """How the attempt ended, by Ray, by its head, or because nothing is heard of it; None: it goes on."""
+    if sighting is not None:
+        told = retry.ending(sighting, asked_to_stop=press >= Pressure.STOP)
+        if told is not None:
+            return told
+    if seen.attempt_head_gone:
+        return retry.head_lost(seen, sighting)
+    if press is Pressure.TAKE_AWAY:
+        return Ending(DriverOutcome.LOST, "TakenAway", "The driver did not end when it was asked to.")
+    if sighting is None:
+        return None
+    if sighting.found is False and driver.start_time is not None:
+        return Ending(DriverOutcome.LOST, "DriverForgotten", "Ray's head no longer knows the driver.")
+    if sighting.found is False and press:
+        return Ending(DriverOutcome.DRAINED, "NotStarted", "The driver had not been started.")
+    since = sighting.unreachable_since
+    if since is not None and seen.now - since > settings.unreachable_deadline_seconds:
+        text = (
+            f"Ray's head has not answered for {settings.unreachable_deadline_seconds:g} s: {sighting.error}"
+        )
+        return Ending(DriverOutcome.LOST, "DriverUnreachable", text)
+    return None
+
+
+def _order(
+    seen: Observed,
+    spec: TrainingJobSpec,
+    driver: DriverStatus,
+    sighting: DriverSighting | None,
+    press: Pressure,
+    settings: Settings,
+) -> DriverOrder | None:
+    job, pod = seen.job, seen.pod(driver.head)
+    if pod is None:
+        return None
+    wanted = Desired(generation=job.generation, replicas=spec.rollouts.replicas, stop=spec.stop)
+    heard = retry.final_progress(sighting)
+    return DriverOrder(
+        submission_id=driver.submission_id,
+        attempt=job.status.attempt,
+        head=Head(job.namespace, pod.name, pod.uid, pod.ip),
+        token=settings.token(job.uid),
+        submit=press is Pressure.NONE and not pod.terminating,
+        env=desired.driver_environment(job, wanted),
+        desired=wanted,
+        drain=press >= Pressure.DRAIN,
+        stop=press >= Pressure.STOP,
+        acknowledge=heard and told(job.status, sighting) == job.status,
+    )
+
+
+def _replicas(seen: Observed, spec: TrainingJobSpec) -> tuple[Write, ...]:
+    """Change the size of the rollouts group and nothing else, of exactly the cluster that was seen.
+
+    Where a queue admits the job, its size stays as it was admitted.
+    """
+    cluster, job, wanted = seen.cluster, seen.job, spec.rollouts
+    if cluster is None or spec.scheduling.queue is not None:
+        return ()
+    for index, group in enumerate(cluster.groups):
+        if group.get("groupName") != ROLLOUTS:
+            continue
+        sizes = group_sizes(wanted)
+        changed = {field: size for field, size in sizes.items() if group.get(field) != size}
+        if not changed:
+            return ()
+        place = f"/spec/workerGroupSpecs/{index}"
+        return (
+            Patch(
+                RAY_CLUSTERS,
+                job.namespace,
+                job.child,
+                (
+                    {"op": "test", "path": "/metadata/uid", "value": cluster.uid},
+                    {"op": "test", "path": f"{place}/groupName", "value": ROLLOUTS},
+                    *(
+                        {"op": "add", "path": f"{place}/{field}", "value": size}
+                        for field, size in changed.items()
+                    ),
+                ),
+            ),
+        )
+    return ()
+
+
+def _lives(seen: Observed, driver: DriverStatus) -> bool:
+    """The head of the attempt may still run its driver."""
+    pod = seen.pod(driver.head)
+    return pod is not None and pod.alive
+
+
+def _provisioning_seconds(seen: Observed, driver: DriverStatus) -> float:
+    """Waited so far; time in a queue and in back-off does not count."""
+    cluster = seen.cluster
+    if cluster is None or cluster.suspended:
+        return 0.0
+    begun = [it for it in (driver.created_time, driver.not_before, cluster.queued_since) if it]
+    return min((seconds_since(it, seen.now) for it in begun), default=0.0)
+
+
+def _why(status: TrainingJobStatus, text: str) -> tuple[str, str]:
+    """Why the last attempt ended stays readable while the next one waits."""
+    last = next((it for it in status.conditions if it.type == ConditionType.TRAINING), None)
+    if last is None or last.status != "False":
+        return "BackOff", text
+    return last.reason, f"{last.message} {text}".strip()[:2000]

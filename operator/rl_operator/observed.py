@@ -1,0 +1,209 @@
+"""What one pass of reconcile goes by: the job, its cluster, its head, its driver, as they are now.
+
+Nothing is decided here, and nothing is written. Everything else of a pass is a function of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from rl_operator import names
+from rl_operator.driver_contact import DriverSighting, Key
+from rl_platform.spec.explaining import explain
+from rl_platform.spec.problems import path_text
+from rl_platform.spec.status import TrainingJobStatus
+from rl_platform.spec.training_job import TrainingJobSpec
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A TrainingJob as the cache has it. ``spec`` is None where it is not valid; ``fault`` says why."""
+
+    key: Key
+    uid: str
+    resource_version: str
+    generation: int
+    deleting: bool
+    labels: Mapping[str, str]
+    spec: TrainingJobSpec | None
+    fault: str
+    status: TrainingJobStatus
+
+    @property
+    def namespace(self) -> str:
+        return self.key[0]
+
+    @property
+    def name(self) -> str:
+        return self.key[1]
+
+    @property
+    def child(self) -> str:
+        return names.child_name(self.name, self.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Why something does not start. ``reason`` is a condition's."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The server does not take a child. ``permanent``: it never will, as the job stands."""
+
+    reason: str
+    message: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The job's RayCluster."""
+
+    uid: str
+    resource_version: str
+    deleting: bool
+    queued_since: str | None  # Kueue or somebody else holds it suspended
+    suspended: bool
+    spec_digest: str
+    groups: tuple[Json, ...]  # workerGroupSpecs
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of the cluster."""
+
+    name: str
+    uid: str
+    job_uid: str
+    ip: str
+    role: str
+    phase: str
+    ready: bool
+    terminating: bool
+    pending: Pending | None
+
+    @property
+    def alive(self) -> bool:
+        """Something of it may still run."""
+        return self.phase not in ("Failed", "Succeeded")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All of it, at ``now`` (epoch seconds by the operator's clock)."""
+
+    now: float
+    job: Job
+    cluster: Cluster | None = None
+    pods: tuple[Pod, ...] = ()
+    sighting: DriverSighting | None = None
+    attempt_head_gone: bool = False  # asked of the server just now, not only of the cache
+    kuberay_missing: bool = False
+    warning: Pending | None = None  # the newest Warning event of the cluster, looked up where no head exists
+    service_account_fault: str = ""
+
+    @property
+    def head(self) -> Pod | None:
+        """The head that a driver can be sent to; not one that ends."""
+        heads = [it for it in self.pods if it.role == names.HEAD and it.alive and not it.terminating]
+        return heads[0] if heads else None
+
+    def pod(self, uid: str | None) -> Pod | None:
+        return next((it for it in self.pods if it.uid == uid), None)
+
+    def of_role(self, role: str) -> tuple[Pod, ...]:
+        return tuple(it for it in self.pods if it.role == role and it.alive and not it.terminating)
+
+
+def job_from(document: Json) -> Job:
+    """From a TrainingJob as the server has it."""
+    metadata = document["metadata"]
+    spec, fault = None, ""
+    try:
+        spec = TrainingJobSpec.model_validate(document.get("spec") or {})
+    except ValidationError as error:
+        fault = "; ".join(_sentence(it) for it in error.errors())
+    return Job(
+        key=(metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        generation=metadata.get("generation", 0),
+        deleting="deletionTimestamp" in metadata,
+        labels=metadata.get("labels") or {},
+        spec=spec,
+        fault=fault,
+        status=_status(document.get("status") or {}),
+    )
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    said = explain(error, TrainingJobSpec)
+    return f"spec.{path_text(said.path)} {said.message}; {said.hint}"
+
+
+def cluster_from(document: Json) -> Cluster:
+    """From a RayCluster."""
+    metadata, spec = document["metadata"], document["spec"]
+    conditions = {it["type"]: it for it in (document.get("status") or {}).get("conditions") or ()}
+    suspended = bool(spec.get("suspend"))
+    since = conditions.get("RayClusterSuspended", {}).get("lastTransitionTime") if not suspended else None
+    return Cluster(
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        deleting="deletionTimestamp" in metadata,
+        queued_since=since,
+        suspended=suspended,
+        spec_digest=(metadata.get("annotations") or {}).get(names.SPEC_DIGEST_ANNOTATION, ""),
+        groups=tuple(spec.get("workerGroupSpecs") or ()),
+    )
+
+
+def pod_from(document: Json) -> Pod:
+    """From a Pod that carries the job's label."""
+    metadata, status = document["metadata"], document.get("status") or {}
+    conditions = {it["type"]: it for it in status.get("conditions") or ()}
+    labels = metadata.get("labels") or {}
+    return Pod(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        job_uid=labels.get(names.JOB_UID_LABEL, ""),
+        ip=status.get("podIP", ""),
+        role=labels.get(names.ROLE_LABEL, ""),
+        phase=status.get("phase", "Pending"),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        terminating="deletionTimestamp" in metadata,
+        pending=_pod_pending(conditions, status.get("containerStatuses") or ()),
+    )
+
+
+def _status(document: Json) -> TrainingJobStatus:
+    """A status that is not readable was not written by an operator; it is built anew."""
+    try:
+        return TrainingJobStatus.model_validate(document)
+    except ValidationError:
+        return TrainingJobStatus()
+
+
+def _pod_pending(conditions: Mapping[str, Json], containers: tuple[Json, ...] | list[Json]) -> Pending | None:
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("status") == "False":
+        return Pending("Unschedulable", scheduled.get("message", "no node takes the pod"))
+    for container in containers:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason", "")
+        if reason in ("", "ContainerCreating", "PodInitializing"):
+            continue
+        image = "Image" in reason or reason == "RegistryUnavailable"
+        text = waiting.get("message") or reason
+        return Pending("ImagePullFailed" if image else reason, f"{container.get('name')}: {text}")
+    return None

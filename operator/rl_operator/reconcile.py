@@ -1,0 +1,167 @@
+"""One pass over one job: observe, decide, act, and one write of its status.
+
+Nothing is remembered from pass to pass, save how long ago the status was written. Whatever is announced in
+the status is acted on by a later pass, every write can be repeated, and a pass that finds everything as it
+should be writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from rl_operator.acting import act
+from rl_operator.caches import Caches
+from rl_operator.decide import decide, refused
+from rl_operator.decision import Decision
+from rl_operator.driver_contact import DriverContacts, Key
+from rl_operator.names import OPERATOR
+from rl_operator.observed import Job, Observed, job_from
+from rl_operator.observing import Observer
+from rl_operator.rbac import Rule
+from rl_operator.runtime.api import Api, Conflict
+from rl_operator.runtime.resources import TRAINING_JOBS
+from rl_operator.retry import final_progress
+from rl_operator.settings import Settings
+from rl_operator.status import compose
+from rl_platform.spec.status import Condition, TrainingJobStatus
+
+RULES = (Rule(TRAINING_JOBS, ("patch",), subresource="status"),)
+PROGRESS_SECONDS = 10.0
+CATCH_UP_SECONDS = 0.05
+
+
+class Events(Protocol):
+    """Where the story of a job is told."""
+
+    def emit(self, job: Job, kind: str, reason: str, message: str) -> None:
+        """``kind``: Normal or Warning. Never blocks, never raises."""
+
+
+class Reconciler:
+    """Thread-safe for different keys; the queue gives one key to one worker at a time."""
+
+    def __init__(
+        self,
+        api: Api,
+        caches: Caches,
+        contacts: DriverContacts,
+        clock: Callable[[], float],
+        settings: Settings,
+        events: Events,
+    ) -> None:
+        self._api, self._caches, self._contacts = api, caches, contacts
+        self._clock, self._settings, self._events = clock, settings, events
+        self._observer = Observer(api, caches, contacts, clock)
+        self._status_written_at: dict[Key, float] = {}
+
+    def reconcile(self, key: Key) -> float | None:
+        """Seconds until the next look is due; None: only when something changes. Raises ApiError."""
+        document = self._caches.jobs.get(*key)
+        if document is None:
+            self._forget(key)
+            return None
+        if not (self._caches.jobs.caught_up(key) and self._caches.clusters.caught_up(key)):
+            return CATCH_UP_SECONDS
+        job = job_from(document)
+        if job.deleting or not _is_ours(job):
+            self._forget(key)
+            return None
+        seen = self._observer.observe(job)
+        decision = decide(seen, self._settings)
+        refusal = act(self._api, self._caches, job, decision.writes)
+        if refusal is not None:
+            decision = refused(seen, decision, refusal)
+        self._contacts.order(key, decision.order)
+        return _sooner(decision.look_again_seconds, self._write_status(seen, decision, document))
+
+    def _write_status(self, seen: Observed, decision: Decision, document: Mapping[str, Any]) -> float | None:
+        """At most one write. Progress alone is written now and then, but a last word at once."""
+        job, new = seen.job, compose(seen, decision)
+        if new == job.status:
+            return None
+        last = self._status_written_at.get(job.key)
+        old = {"progress": job.status.progress, "checkpoint": job.status.checkpoint}
+        passing = new.model_copy(update=old) == job.status and not final_progress(seen.sighting)
+        if passing and last is not None and 0 <= seen.now - last < PROGRESS_SECONDS:
+            return PROGRESS_SECONDS - (seen.now - last)
+        dumped = new.model_dump(mode="json", by_alias=True, exclude_none=True)
+        patch = {
+            "metadata": {"resourceVersion": job.resource_version},
+            "status": _difference(document.get("status") or {}, dumped),
+        }
+        try:
+            written = self._api.merge_patch(
+                TRAINING_JOBS, job.namespace, job.name, patch, subresource="status"
+            )
+        except Conflict:
+            return CATCH_UP_SECONDS  # decided on what is no longer so
+        self._caches.jobs.wrote(job.key, written["metadata"]["resourceVersion"])
+        self._status_written_at[job.key] = seen.now
+        self._tell(job, new)
+        return None
+
+    def _tell(self, job: Job, new: TrainingJobStatus) -> None:
+        """Every condition that says something new is an event."""
+        before = {it.type: it for it in job.status.conditions}
+        for condition in new.conditions:
+            old = before.get(condition.type)
+            if old is not None and (old.status, old.reason) == (condition.status, condition.reason):
+                continue
+            if old is None and condition.status != "True":
+                continue  # the first visit says nothing of most of them
+            text = f"{condition.type}: {condition.message or condition.reason}"
+            self._events.emit(job, _kind(condition), condition.reason, text)
+
+    def _forget(self, key: Key) -> None:
+        self._contacts.order(key, None)
+        self._status_written_at.pop(key, None)
+
+
+def _is_ours(job: Job) -> bool:
+    managed_by = job.spec.run_policy.managed_by if job.spec is not None else None
+    return managed_by in (None, OPERATOR)
+
+
+def _kind(condition: Condition) -> str:
+    """Warning: somebody may have to do something."""
+    bad = {"Succeeded": "False", "Degraded": "True"}
+    quiet = {
+        "NotSuspended",
+        "Suspended",
+        "Starting",
+        "HeadStarting",
+        "GroupsStarting",
+        "Creating",
+        "Deleting",
+        "NoCluster",
+        "NoneYet",
+        "AsExpected",
+        "InProgress",
+        "Queued",
+        "Drained",
+        "Evicted",
+        "NotStarted",
+    }
+    if condition.type in bad:
+        return "Warning" if condition.status == bad[condition.type] else "Normal"
+    return "Warning" if condition.status == "False" and condition.reason not in quiet else "Normal"
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    given = [it for it in (one, other) if it is not None]
+    return min(given) if given else None
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A merge patch from ``old`` to ``new``: what is gone is null, lists are whole."""
+    patch: dict[str, Any] = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            inner = _difference(before, value)
+            if inner:
+                patch[name] = inner
+        elif name not in old or before != value:
+            patch[name] = value
+    return patch

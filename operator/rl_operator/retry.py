@@ -1,0 +1,154 @@
+"""How an attempt ended, what that counts, how long the next one waits, and when the job is decided. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rl_operator.driver_contact import DriverSighting, JobState
+from rl_operator.observed import Observed
+from rl_operator.times import seconds_since
+from rl_platform.spec.driver_protocol import ExitCode, ProgressState
+from rl_platform.spec.runtime import RunPolicy
+from rl_platform.spec.status import DriverOutcome, DriverStatus, Failures, TrainingJobStatus
+
+APPLICATION_BACKOFF_SECONDS = (10.0, 600.0)  # after the first failure, at most
+INFRASTRUCTURE_BACKOFF_SECONDS = (2.0, 120.0)
+
+_FINAL = {ProgressState.SUCCEEDED, ProgressState.DRAINED, ProgressState.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a driver ended: ``reason`` and ``message`` go to conditions."""
+
+    outcome: DriverOutcome
+    reason: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A job that is decided."""
+
+    succeeded: bool
+    reason: str
+    message: str
+
+
+def final_progress(sighting: DriverSighting | None) -> bool:
+    """The driver has said its last word, though it may linger until somebody has heard it."""
+    return sighting is not None and sighting.progress is not None and sighting.progress.state in _FINAL
+
+
+def ending(sighting: DriverSighting, asked_to_stop: bool) -> Ending | None:
+    """How the driver ended, by Ray and by its own last word; None while it has not."""
+    if sighting.state is None or not sighting.state.ended:
+        return None
+    progress, code = sighting.progress, sighting.exit_code
+    if sighting.state is JobState.SUCCEEDED:
+        reason = progress.stop_reason.value if progress is not None and progress.stop_reason else "Completed"
+        return Ending(DriverOutcome.DONE, reason, "The training has reached its end.")
+    if code == ExitCode.DRAINED or (sighting.state is JobState.STOPPED and asked_to_stop):
+        return Ending(
+            DriverOutcome.DRAINED, "Drained", "The driver was asked to stop and has saved its state."
+        )
+    said = progress.failure if progress is not None else None
+    reason = said.reason.value if said else ""
+    text = said.message if said and said.message else sighting.message
+    if sighting.state is JobState.STOPPED:
+        text = "The driver was stopped through Ray's Jobs API by somebody else."
+        return Ending(DriverOutcome.APPLICATION_FAILURE, "StoppedFromOutside", text)
+    if code == ExitCode.BAD_CONFIGURATION:
+        return Ending(DriverOutcome.BAD_CONFIGURATION, "BadConfiguration", _first_line(text), text)
+    if code is None and said is None:
+        return Ending(DriverOutcome.LOST, "DriverLost", f"Ray lost the driver: {_first_line(text)}", text)
+    message = _first_line(text) or f"The driver ended with exit code {code}."
+    return Ending(DriverOutcome.APPLICATION_FAILURE, reason or "ApplicationFailure", message, text)
+
+
+def head_lost(seen: Observed, sighting: DriverSighting | None) -> Ending:
+    """The head pod is gone. A driver that drained before is nobody's failure."""
+    progress = sighting.progress if sighting is not None else None
+    if progress is not None and progress.state is ProgressState.DRAINED:
+        return Ending(
+            DriverOutcome.DRAINED, "Evicted", "The head was taken away; the driver saved its state first."
+        )
+    if seen.cluster is None or seen.cluster.suspended:
+        held = "deleted" if seen.cluster is None else "suspended by its queue"
+        return Ending(
+            DriverOutcome.LOST, "ClusterLost", f"The RayCluster was {held} under the running driver."
+        )
+    return Ending(DriverOutcome.LOST, "HeadLost", "The head pod with the driver is gone.")
+
+
+def count(failures: Failures, outcome: DriverOutcome) -> Failures:
+    """What the budgets count after such an end."""
+    if outcome is DriverOutcome.APPLICATION_FAILURE:
+        return failures.model_copy(update={"application": failures.application + 1})
+    if outcome is DriverOutcome.LOST:
+        return failures.model_copy(update={"infrastructure": failures.infrastructure + 1})
+    return failures
+
+
+def backoff_seconds(driver: DriverStatus | None, failures: Failures) -> float:
+    """How long the next attempt waits after this one's end: doubled with each failure of the same kind."""
+    outcome = driver.outcome if driver is not None else None
+    if outcome is DriverOutcome.APPLICATION_FAILURE:
+        (first, most), times = APPLICATION_BACKOFF_SECONDS, failures.application
+    elif outcome is DriverOutcome.LOST:
+        (first, most), times = INFRASTRUCTURE_BACKOFF_SECONDS, failures.infrastructure
+    else:
+        return 0.0
+    return float(min(most, first * 2.0 ** min(30, max(0, times - 1))))
+
+
+def active_seconds(status: TrainingJobStatus, now: float) -> float:
+    """Run so far, over all attempts."""
+    driver = status.driver
+    running = driver is not None and driver.start_time is not None and driver.end_time is None
+    return status.active_seconds + (seconds_since(driver.start_time, now) if driver and running else 0.0)
+
+
+def overdue_seconds(policy: RunPolicy, status: TrainingJobStatus, now: float) -> float:
+    """By how much the deadline is exceeded; negative while it is not, and where there is none."""
+    deadline = policy.active_deadline_seconds
+    return active_seconds(status, now) - deadline if deadline is not None else float("-inf")
+
+
+def verdict(policy: RunPolicy, status: TrainingJobStatus, now: float) -> Verdict | None:
+    """Whether the job is decided, by what is written down; None while it may go on.
+
+    To be asked only while no driver runs.
+    """
+    driver, failures = status.driver, status.failures
+    training = next((it for it in status.conditions if it.type == "Training"), None)
+    reason, message = (training.reason, training.message) if training else ("Unknown", "")
+    outcome = driver.outcome if driver is not None else None
+    if outcome is DriverOutcome.DONE:
+        return Verdict(True, reason, message)
+    if outcome is DriverOutcome.BAD_CONFIGURATION:
+        return Verdict(False, reason, message)
+    if failures.application > policy.backoff_limit:
+        budget = (
+            f"{failures.application} failures are more than runPolicy.backoffLimit, {policy.backoff_limit}"
+        )
+        return Verdict(False, "BackoffLimitExceeded", f"{budget}. The last one, {reason}: {message}")
+    if failures.infrastructure > policy.infrastructure_retries:
+        most = policy.infrastructure_retries
+        budget = f"{failures.infrastructure} losses are more than runPolicy.infrastructureRetries, {most}"
+        return Verdict(False, "InfrastructureRetriesExceeded", f"{budget}. The last one, {reason}: {message}")
+    if overdue_seconds(policy, status, now) >= 0:
+        deadline = policy.active_deadline_seconds
+        return Verdict(
+            False, "DeadlineExceeded", f"It has run for runPolicy.activeDeadlineSeconds, {deadline:g} s."
+        )
+    return None
+
+
+def _first_line(text: str) -> str:
+    """The line that says most: of a traceback the last, of anything else the first."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return (lines[-1] if "Traceback" in text else lines[0])[:1000]

@@ -1,0 +1,200 @@
+"""The status of a job: from what was decided and observed to one document. Pure.
+
+Conditions are the truth for programs; ``phase`` is one word for people, made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rl_operator import names
+from rl_operator.decision import Decision, Holds
+from rl_operator.driver_contact import DriverSighting
+from rl_operator.observed import Observed
+from rl_operator.times import written
+from rl_platform.spec.conditions import ConditionType, Phase
+from rl_platform.spec.digest import spec_digest
+from rl_platform.spec.driver_protocol import ProgressState
+from rl_platform.spec.status import (
+    Condition,
+    DriverOutcome,
+    DriverState,
+    MlflowStatus,
+    ProgressStatus,
+    RolloutsStatus,
+    TrainingJobStatus,
+)
+
+MESSAGE_LENGTH = 2000
+
+
+def told(status: TrainingJobStatus, sighting: DriverSighting | None) -> TrainingJobStatus:
+    """``status`` with what the driver last said of itself."""
+    progress = sighting.progress if sighting is not None else None
+    if progress is None or progress.state is ProgressState.STARTING:
+        return status  # before it has taken up its checkpoint it counts from zero
+    update: dict[str, object] = {
+        "progress": ProgressStatus(
+            env_steps=progress.env_steps,
+            updates=progress.updates,
+            episode_return_mean=progress.episode_return_mean,
+            env_steps_per_second=progress.env_steps_per_second,
+            eta_seconds=progress.eta_seconds,
+        )
+    }
+    if progress.checkpoint is not None:
+        update["checkpoint"] = progress.checkpoint
+    if progress.model is not None:
+        update["model"] = progress.model
+    return status.model_copy(update=update)
+
+
+def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
+    """What is to be written."""
+    job, status = seen.job, decision.status
+    driver = status.driver
+    if (
+        driver is not None
+        and seen.sighting is not None
+        and seen.sighting.submission_id == driver.submission_id
+    ):
+        status = told(status, seen.sighting)
+    rollouts = seen.of_role(names.ROLLOUTS)
+    selector = f"{names.JOB_LABEL}={job.name},{names.ROLE_LABEL}={names.ROLLOUTS}"
+    update: dict[str, object] = {
+        "observed_generation": job.generation,
+        "start_time": status.start_time or written(seen.now),
+        "ray_cluster": job.child if seen.cluster is not None else None,
+        "rollouts": RolloutsStatus(
+            replicas=len(rollouts), ready=sum(it.ready for it in rollouts), selector=selector
+        ),
+    }
+    if job.spec is not None:
+        update["spec_digest"] = status.spec_digest or spec_digest(job.spec)
+        tracking = job.spec.tracking
+        if tracking.enabled:
+            experiment = tracking.experiment or job.name
+            update["mlflow"] = MlflowStatus(uri=tracking.mlflow_uri, experiment=experiment)
+    status = status.model_copy(update=update)
+    conditions = _conditions(seen, status, decision.conditions)
+    status = status.model_copy(update={"conditions": conditions})
+    return status.model_copy(update={"phase": _phase(seen, status)})
+
+
+def _conditions(
+    seen: Observed, status: TrainingJobStatus, decided: Mapping[ConditionType, Holds]
+) -> tuple[Condition, ...]:
+    """Every type, always, in one order. The time is that of the last change of ``status`` alone."""
+    before = {it.type: it for it in seen.job.status.conditions}
+    holds = {
+        ConditionType.CLUSTER_READY: _cluster_ready(seen, status),
+        ConditionType.DEGRADED: _degraded(seen, status),
+        ConditionType.CHECKPOINT_AVAILABLE: _checkpoint(status),
+        ConditionType.MODEL_REGISTERED: _model(status),
+    } | dict(decided)
+    made = []
+    for type_ in ConditionType:
+        old = before.get(type_)
+        new = holds.get(type_) or (
+            Holds(old.status, old.reason, old.message) if old else Holds("Unknown", "InProgress")
+        )
+        same = old is not None and old.status == new.status
+        made.append(
+            Condition(
+                type=type_,
+                status=new.status,
+                reason=new.reason,
+                message=new.message[:MESSAGE_LENGTH],
+                last_transition_time=old.last_transition_time if same and old else written(seen.now),
+                observed_generation=seen.job.generation,
+            )
+        )
+    return tuple(made)
+
+
+def _cluster_ready(seen: Observed, status: TrainingJobStatus) -> Holds:
+    cluster, head = seen.cluster, seen.head
+    driver = status.driver
+    if cluster is None and (driver is None or driver.state is DriverState.ENDED):
+        return Holds("False", "NoCluster", "There is none now.")
+    if seen.kuberay_missing:
+        text = "The cluster does not know RayClusters; install the KubeRay operator, 1.5 or newer."
+        return Holds("False", "KubeRayMissing", text)
+    if cluster is None:
+        return Holds("False", "Creating", "The RayCluster is being made.")
+    if cluster.deleting:
+        return Holds("False", "Deleting", "The RayCluster is being deleted.")
+    if cluster.suspended:
+        return Holds("False", "Queued", "The RayCluster waits for its queue to admit it.")
+    blocked = next((pod.pending for pod in seen.pods if pod.pending and pod.alive), None)
+    if head is None or not head.ready:
+        why = blocked or seen.warning
+        return Holds("False", why.reason, why.message) if why else Holds("False", "HeadStarting", "")
+    waiting = _missing(seen)
+    if waiting:
+        why_not = f" {blocked.message}" if blocked else ""
+        return Holds("False", blocked.reason if blocked else "GroupsStarting", f"{waiting}{why_not}")
+    return Holds("True", "Ready", "Head and groups are ready.")
+
+
+def _missing(seen: Observed) -> str:
+    """Which groups have fewer ready pods than they should."""
+    said = []
+    for group in seen.cluster.groups if seen.cluster else ():
+        role, wanted = group.get("groupName", ""), int(group.get("replicas", 0))
+        ready = sum(pod.ready for pod in seen.of_role(role))
+        if ready < wanted:
+            said.append(f"{ready} of {wanted} {role} pods are ready.")
+    return " ".join(said)
+
+
+def _degraded(seen: Observed, status: TrainingJobStatus) -> Holds:
+    """It runs, but not as it should."""
+    job, driver, sighting = seen.job, status.driver, seen.sighting
+    if job.spec is not None and status.spec_digest and spec_digest(job.spec) != status.spec_digest:
+        text = "An immutable part of the spec was changed; the job goes on with what it began with."
+        return Holds("True", "SpecDrift", text)
+    if driver is not None and driver.state is DriverState.SUBMITTED:
+        head = seen.pod(driver.head)
+        if head is not None and head.terminating:
+            return Holds(
+                "True", "HeadTerminating", "The head is being taken away; the driver saves its state."
+            )
+        if sighting is not None and sighting.unreachable_since is not None:
+            text = f"Ray's head does not answer since {written(sighting.unreachable_since)}: {sighting.error}"
+            return Holds("True", "DriverUnreachable", text)
+    return Holds("False", "AsExpected")
+
+
+def _checkpoint(status: TrainingJobStatus) -> Holds:
+    if status.checkpoint is None:
+        return Holds("False", "NoneYet")
+    return Holds("True", "Saved", "A new attempt goes on from it.")
+
+
+def _model(status: TrainingJobStatus) -> Holds:
+    if status.model is None:
+        return Holds("False", "NoneYet")
+    return Holds("True", "Registered", status.model.uri)
+
+
+def _phase(seen: Observed, status: TrainingJobStatus) -> Phase:
+    conditions = {it.type: it for it in status.conditions}
+    summary = conditions[ConditionType.SUCCEEDED].status
+    if summary != "Unknown":
+        return Phase.SUCCEEDED if summary == "True" else Phase.FAILED
+    suspended = conditions[ConditionType.SUSPENDED]
+    if suspended.status == "True":
+        return Phase.SUSPENDED
+    if suspended.reason == "Suspending":
+        return Phase.SUSPENDING
+    driver = status.driver
+    if driver is None:
+        return Phase.PENDING
+    if driver.state is DriverState.ENDED:
+        return Phase.TRAINING if driver.outcome is DriverOutcome.DONE else Phase.RETRYING
+    if driver.state is DriverState.SUBMITTED and driver.start_time is not None:
+        return Phase.TRAINING
+    if driver.not_before is not None and status.attempt > 1:
+        return Phase.RETRYING
+    return Phase.PENDING if seen.cluster is None else Phase.PROVISIONING
