@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import secrets
 import signal
 import socket
 import subprocess
@@ -15,10 +16,15 @@ LOG_TAIL = 3000  # characters shown of a program that does not come up
 
 
 def free_port() -> int:
-    """One that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nothing listens on, below those that systems hand out: nobody is given it in the meantime."""
+    while True:
+        port = secrets.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Program:
