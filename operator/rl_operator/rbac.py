@@ -13,7 +13,7 @@ from rl_operator.runtime.resources import Resource
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``verbs`` as RBAC names them. ``names``: these objects alone. ``own``: in the operator's namespace alone."""
+    """``verbs`` as RBAC names them. ``names``: these objects. ``own``: in the operator's namespace only."""
 
     resource: Resource
     verbs: tuple[str, ...]

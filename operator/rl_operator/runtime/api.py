@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rl_operator.runtime.api_errors import (
@@ -87,7 +87,10 @@ def _ignore(call: Call) -> None:
 
 
 class Api:
-    """``bucket`` paces all calls; ``observe`` is told of each. Raises ApiError's subclasses, nothing else."""
+    """``bucket`` paces all calls, ``observe`` is told of each, ``timeout_seconds`` bounds all but watches.
+
+    Raises ApiError and its subclasses, nothing else.
+    """
 
     def __init__(
         self,
@@ -96,11 +99,13 @@ class Api:
         bucket: TokenBucket | None = None,
         observe: Callable[[Call], None] = _ignore,
         sleep: Callable[[float], None] = time.sleep,
+        timeout_seconds: float = 30.0,
     ) -> None:
         self._transport = transport
         self._bucket = bucket
         self._observe = observe
         self._sleep = sleep
+        self._timeout_seconds = timeout_seconds
 
     def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
         """None: there is no such object. Raises KindMissing where the kind itself is not served."""
@@ -266,7 +271,7 @@ class Api:
         started = time.monotonic()
         code = 0
         try:
-            response = self._transport.send(request)
+            response = self._transport.send(replace(request, timeout_seconds=self._timeout_seconds))
             code = response.status
         except ConnectionLost as lost:
             raise UnknownOutcome(0, "", str(lost)) from lost
