@@ -19,12 +19,13 @@ from rl_operator.names import OPERATOR
 from rl_operator.observed import Job, Observed, job_from
 from rl_operator.observing import Observer
 from rl_operator.rbac import Rule
+from rl_operator.retry import final_progress
 from rl_operator.runtime.api import Api, Conflict
 from rl_operator.runtime.resources import TRAINING_JOBS
-from rl_operator.retry import final_progress
 from rl_operator.settings import Settings
 from rl_operator.status import compose
-from rl_platform.spec.status import Condition, TrainingJobStatus
+from rl_platform.spec.conditions import ConditionType
+from rl_platform.spec.status import Condition, DriverOutcome, TrainingJobStatus
 
 RULES = (Rule(TRAINING_JOBS, ("patch",), subresource="status"),)
 PROGRESS_SECONDS = 10.0
@@ -111,7 +112,7 @@ class Reconciler:
             if old is None and condition.status != "True":
                 continue  # the first visit says nothing of most of them
             text = f"{condition.type}: {condition.message or condition.reason}"
-            self._events.emit(job, _kind(condition), condition.reason, text)
+            self._events.emit(job, _kind(condition, new), condition.reason, text)
 
     def _forget(self, key: Key) -> None:
         self._contacts.order(key, None)
@@ -123,8 +124,11 @@ def _is_ours(job: Job) -> bool:
     return managed_by in (None, OPERATOR)
 
 
-def _kind(condition: Condition) -> str:
+def _kind(condition: Condition, status: TrainingJobStatus) -> str:
     """Warning: somebody may have to do something."""
+    outcome = status.driver.outcome if status.driver is not None else None
+    if condition.type == ConditionType.TRAINING and outcome in (DriverOutcome.DONE, DriverOutcome.DRAINED):
+        return "Normal"
     bad = {"Succeeded": "False", "Degraded": "True"}
     quiet = {
         "NotSuspended",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from rl_operator.driver_contact import DriverSighting, JobState
@@ -46,6 +47,7 @@ def ending(sighting: DriverSighting, asked_to_stop: bool) -> Ending | None:
     if sighting.state is None or not sighting.state.ended:
         return None
     progress, code = sighting.progress, sighting.exit_code
+    logged = _logged_error(sighting.log_tail)
     if sighting.state is JobState.SUCCEEDED:
         reason = progress.stop_reason.value if progress is not None and progress.stop_reason else "Completed"
         return Ending(DriverOutcome.DONE, reason, "The training has reached its end.")
@@ -55,7 +57,7 @@ def ending(sighting: DriverSighting, asked_to_stop: bool) -> Ending | None:
         )
     said = progress.failure if progress is not None else None
     reason = said.reason.value if said else ""
-    text = said.message if said and said.message else sighting.message
+    text = said.message if said and said.message else logged or sighting.message
     if sighting.state is JobState.STOPPED:
         text = "The driver was stopped through Ray's Jobs API by somebody else."
         return Ending(DriverOutcome.APPLICATION_FAILURE, "StoppedFromOutside", text)
@@ -144,6 +146,12 @@ def verdict(policy: RunPolicy, status: TrainingJobStatus, now: float) -> Verdict
             False, "DeadlineExceeded", f"It has run for runPolicy.activeDeadlineSeconds, {deadline:g} s."
         )
     return None
+
+
+def _logged_error(log: str) -> str:
+    """What the driver itself gave as its last error, for one that ended before it could be asked."""
+    errors = re.findall(r" ERROR rl_platform\.driver: (.+)", log)
+    return str(errors[-1]) if errors else ""
 
 
 def _first_line(text: str) -> str:

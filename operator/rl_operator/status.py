@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from rl_operator import names
 from rl_operator.decision import Decision, Holds
 from rl_operator.driver_contact import DriverSighting
-from rl_operator.observed import Observed
+from rl_operator.observed import Observed, Pending
 from rl_operator.times import written
 from rl_platform.spec.conditions import ConditionType, Phase
 from rl_platform.spec.digest import spec_digest
@@ -128,8 +128,8 @@ def _cluster_ready(seen: Observed, status: TrainingJobStatus) -> Holds:
         return Holds("False", "Queued", "The RayCluster waits for its queue to admit it.")
     blocked = next((pod.pending for pod in seen.pods if pod.pending and pod.alive), None)
     if head is None or not head.ready:
-        why = blocked or seen.warning
-        return Holds("False", why.reason, why.message) if why else Holds("False", "HeadStarting", "")
+        why = blocked or seen.warning or Pending("HeadStarting", "The head pod is starting.")
+        return Holds("False", why.reason, why.message)
     waiting = _missing(seen)
     if waiting:
         why_not = f" {blocked.message}" if blocked else ""
