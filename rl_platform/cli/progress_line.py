@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TextIO
 
+from rl_platform.cli.amounts import duration
 from rl_platform.spec.running import StopSpec
 from rl_platform.tracking.report import Report
 
@@ -55,13 +56,5 @@ class ProgressLine:
             f"{speed:,.0f} steps/s",
         ]
         if left is not None:
-            parts.append(f"{_duration(left)} left")
+            parts.append(f"{duration(left)} left")
         return " · ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -19,11 +20,13 @@ from rl_platform.spec.yaml_reading import Document, read_documents, read_scalar
 __all__ = [
     "ManifestError",
     "Problem",
+    "as_job",
     "dump_manifest",
     "json_schema",
     "load_manifest",
     "load_manifests",
     "parse_manifests",
+    "yaml_text",
 ]
 
 _FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
@@ -70,6 +73,25 @@ def parse_manifests(text: str, file: str = "<manifest>") -> list[TrainingJob]:
     return [job for job, _ in results if job is not None]
 
 
+def as_job(source: object) -> TrainingJob:
+    """A TrainingJob itself, or that of a manifest's path or of its content as a dict.
+
+    Raises ManifestError, and TypeError for anything else.
+    """
+    if isinstance(source, TrainingJob):
+        return source
+    if isinstance(source, str | PathLike):
+        return load_manifest(FilePath(source))
+    if not isinstance(source, Mapping):
+        raise TypeError(
+            f"a job is a TrainingJob, the path of a manifest, or its content as a dict; got {source!r:.100}"
+        )
+    job, problems = _validate(Document(dict(source), 1), "job", {})
+    if job is None:
+        raise ManifestError([problem._replace(line=None) for problem in problems])
+    return job
+
+
 def dump_manifest(job: TrainingJob, effective: bool = True) -> str:
     """YAML that loads to an equal job. ``effective``: with every default, else as it was given."""
     document: dict[str, Any] = {"apiVersion": job.api_version, "kind": job.kind}
@@ -78,8 +100,18 @@ def dump_manifest(job: TrainingJob, effective: bool = True) -> str:
     document |= job.model_dump(
         mode="json", exclude={"metadata"}, exclude_none=True, exclude_unset=not effective
     )
+    return yaml_text(document)
+
+
+def yaml_text(document: Mapping[str, Any]) -> str:
+    """YAML that every reader takes for the same values, in the document's order."""
     text = yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110
+        dict(document),
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=110,
     )
     return str(text)
 

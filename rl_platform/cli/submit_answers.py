@@ -1,0 +1,73 @@
+"""What the API server's answers to a submitted manifest mean, and what a person can do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rl_platform.cli.changes import change_text, changes
+from rl_platform.cli.cluster_errors import ApiRefusal
+from rl_platform.cli.seen_job import SeenJob
+from rl_platform.spec.mutability import EVERY, MUTABLE
+from rl_platform.spec.problems import Path, path_text
+
+OBJECT = '"object": '  # what the API server calls the value of a rule at an object
+
+
+def outcome(name: str, namespace: str, before: SeenJob | None, document: Mapping[str, Any]) -> str:
+    """Of an accepted manifest. ``before``: the job as it was; ``document``: as it is now."""
+    if before is None:
+        return f"{name} is submitted to namespace {namespace}; `rlp watch {name}` shows how it goes"
+    found = list(changes(before.at("spec"), document.get("spec"), ("spec",)))
+    for part in ("labels", "annotations"):
+        old, new = before.at("metadata", part) or {}, (document.get("metadata") or {}).get(part) or {}
+        found += changes(old, new, ("metadata", part))
+    if found:
+        lines = [f"{name} is changed:", *(f"  {change_text(each)}" for each in found)]
+        held = [path_text(path) for path, _, _ in found if path[0] == "spec" and not _may_change(path)]
+        if held:
+            lines.append(f"The operator takes no change of {', '.join(held)} and will say so in a condition.")
+        return "\n".join(lines)
+    text = f"{name} is there already, just like this ({before.state}): nothing changed"
+    if before.finished:
+        text += f". To train again, give it another name, or `rlp delete {name}` first"
+    return text
+
+
+def owners(error: ApiRefusal) -> str:
+    """Which fields somebody else has set, and the two ways out."""
+    fields = [f"{field.lstrip('.')} ({message})" for field, message in error.causes]
+    if not fields:
+        return str(error)
+    return (
+        f"somebody else has set {', '.join(fields)}: leave these fields out of the manifest, or take them "
+        "over with `rlp submit --force`"
+    )
+
+
+def causes(error: ApiRefusal) -> str:
+    """Field and sentence of each, without the server's dump of the value."""
+    lines = [
+        f"\n  {field}: {message.removeprefix('Invalid value: ').removeprefix(OBJECT)}"
+        for field, message in error.causes
+    ]
+    return "".join(lines) or str(error)
+
+
+def again(name: str) -> str:
+    """The ways on where a job that exists cannot become what the manifest says."""
+    mutable = [
+        section if names == EVERY else f"{section}.{field}"
+        for section, names in MUTABLE.items()
+        for field in sorted(names)
+    ]
+    return (
+        f"Give the new job another name (--set metadata.name=NAME), or `rlp delete {name}` first: "
+        f"checkpoints at its checkpoint.uri stay. What can change in a job that exists: {', '.join(mutable)}."
+    )
+
+
+def _may_change(path: Path) -> bool:
+    """Of a changed field, from the root. The API server looks into a free map only loosely."""
+    names = MUTABLE.get(str(path[1]), frozenset()) if len(path) > 1 else frozenset()
+    return names == EVERY or (len(path) > 2 and path[2] in names)
