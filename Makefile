@@ -32,7 +32,9 @@ ifneq ($(wildcard $(CONTROL_PLANE)/kube-apiserver),)
 export KUBEBUILDER_ASSETS ?= $(CONTROL_PLANE)
 endif
 
-.PHONY: help setup run test control-plane test-learning check lint style types layers reports wheel constraints clean
+CRD := helm/rl-platform/files/trainingjobs.rlplatform.io.yaml
+
+.PHONY: help setup run test control-plane test-learning check lint style types layers reports crd wheel constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
@@ -101,6 +103,10 @@ reports: $(SETUP)
 	@failed=0; \
 	for each in sizes duplicates dead_code; do $(BIN)/python -m tests.contracts.$$each || failed=1; done; \
 	exit $$failed
+
+crd: $(SETUP) ## renew the CustomResourceDefinition in the chart from the models
+	@mkdir -p $(dir $(CRD))
+	@$(BIN)/python -m rl_platform.spec.crd > $(CRD).new && mv $(CRD).new $(CRD)
 
 wheel: $(SETUP) ## build dist/*.whl
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .

@@ -80,6 +80,12 @@ T = TypeVar("T")
 ListOf = Annotated[tuple[T, ...], Strict(False)]
 """Immutable in Python, where a list may be given too; always used with a ``max_length``."""
 
+
+def without_nulls(value: Any) -> Any:
+    """A map as the API server stores it: a null is an absent entry, as it is an absent field."""
+    return {key: it for key, it in value.items() if it is not None} if isinstance(value, dict) else value
+
+
 DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=patterns.DNS_LABEL)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=patterns.OBJECT_NAME)]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -89,7 +95,7 @@ Entrypoint = Annotated[str, Field(max_length=512, pattern=patterns.ENTRYPOINT)]
 ModuleOrEntrypoint = Annotated[str, Field(max_length=512, pattern=patterns.MODULE_OR_ENTRYPOINT)]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=patterns.LABEL_VALUE)]
-Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64), BeforeValidator(without_nulls)]
 
 Steps = Annotated[int, Field(ge=1, le=10**13)]
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
@@ -109,6 +115,8 @@ Quantity = Annotated[
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "x-kubernetes-int-or-string": True,
+            "minimum": 0,
+            "maxLength": 32,
             "pattern": patterns.QUANTITY,
         }
     ),

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 _MODULE = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
+_SOLID = r"[^\x00-\x20\x7f]"  # not \S: the API server, written in Go, takes other characters for spaces
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 OBJECT_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-NO_SPACE = r"^[^\s]+$"
+NO_SPACE = rf"^{_SOLID}+$"
+TRACKING_URI = (
+    rf"^(https?://[^/:\x00-\x20\x7f]{_SOLID}*|sqlite(\+[a-z]+)?:///{_SOLID}+"
+    rf"|(postgresql|mysql|mssql)(\+[a-z0-9]+)?://{_SOLID}+|(databricks|databricks-uc|uc)(:{_SOLID}+)?)$"
+)  # what MLflow keeps runs and models in; its own file store is refused by MLflow itself
 ENTRYPOINT = rf"^{_MODULE}:{_MODULE}$"
 MODULE_OR_ENTRYPOINT = rf"^{_MODULE}(:{_MODULE})?$"
 LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
@@ -25,6 +30,7 @@ SENTENCES = {
     DNS_LABEL: "lower-case letters, digits and dashes are allowed, with a letter or digit at both ends",
     OBJECT_NAME: "lower-case letters, digits, dashes, dots are allowed, with a letter or digit at both ends",
     NO_SPACE: "it may not hold spaces",
+    TRACKING_URI: "it must be a server, http://HOST:PORT, or a database, such as sqlite:///runs/mlflow.db",
     ENTRYPOINT: "it must be module:name, such as my_package.my_module:make",
     MODULE_OR_ENTRYPOINT: "it must be module or module:name, such as my_package.my_module",
     LABEL_VALUE: "letters, digits, dashes, dots, underscores are allowed, a letter or digit at both ends",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from rl_platform.spec.fields import (
     Fault,
@@ -14,10 +14,15 @@ from rl_platform.spec.fields import (
     ListOf,
     Quantity,
     SpecModel,
+    without_nulls,
 )
 from rl_platform.spec.free_json import JsonMap
 
 Replicas = Annotated[int, Field(ge=0, le=10_000)]
+Extended = Annotated[dict[LabelKey, Quantity], Field(max_length=16), BeforeValidator(without_nulls)]
+PodOverrides = Annotated[
+    dict[Literal["metadata", "spec"], JsonMap], Field(max_length=2), BeforeValidator(without_nulls)
+]
 
 
 class ResourceSpec(SpecModel):
@@ -28,7 +33,7 @@ class ResourceSpec(SpecModel):
     ephemeral_storage: Quantity | None = Field(
         default=None, description="Bytes of scratch space, such as 10Gi."
     )
-    extended: Annotated[dict[LabelKey, Quantity], Field(max_length=16)] = Field(
+    extended: Extended = Field(
         default_factory=dict, description="Other resources by name, such as example.com/fpga."
     )
 
@@ -65,8 +70,9 @@ class PodGroup(SpecModel):
     tolerations: Annotated[ListOf[Toleration], Field(max_length=32)] = Field(
         default=(), description="Taints that the pods tolerate."
     )
-    pod_overrides: JsonMap = Field(
-        default_factory=dict, description="Merged over the pod template last, for what has no field here."
+    pod_overrides: PodOverrides = Field(
+        default_factory=dict,
+        description="Merged over metadata and spec of the pod template last, for what has no field here.",
     )
 
 

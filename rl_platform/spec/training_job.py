@@ -38,6 +38,7 @@ class Metadata(SpecModel):
     labels: Labels = Field(default_factory=dict, description="For selecting.")
     annotations: Annotations = Field(default_factory=dict, description="For remembering.")
 
+    generate_name: ServerText | None = Field(default=None, description="What the API server made name from.")
     uid: ServerText | None = Field(default=None, description="Set by the API server.")
     resource_version: ServerText | None = Field(default=None, description="Set by the API server.")
     generation: int | None = Field(default=None, ge=0, le=2**53, description="Set by the API server.")
