@@ -1,0 +1,287 @@
+"""Deciding, state by state: each case says what was seen and what follows. The way through all states, with
+crashes between any two steps, is for tests/simulation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl_operator import retry
+from rl_operator.decide import decide
+from rl_operator.decision import Create, Decision, Delete, KeepLog, Patch
+from rl_operator.driver_contact import JobState
+from rl_operator.names import ROLLOUTS
+from rl_operator.observed import Observed
+from rl_operator.runtime.resources import RAY_CLUSTERS
+from rl_operator.status import compose
+from rl_operator.suspend import Pressure, pressure
+from rl_operator.times import written
+from rl_platform.spec.conditions import ConditionType, Phase
+from rl_platform.spec.driver_protocol import ProgressState
+from rl_platform.spec.status import DriverOutcome, DriverState, Failures, TrainingJobStatus
+from tests.rl_operator.observations import (
+    NOW,
+    SETTINGS,
+    cluster,
+    job,
+    pod,
+    progress,
+    running,
+    seen,
+    sighting,
+    submitted,
+    waiting,
+)
+
+
+def after(observed: Observed) -> tuple[Decision, TrainingJobStatus]:
+    decision = decide(observed, SETTINGS)
+    return decision, compose(observed, decision)
+
+
+def reason(status: TrainingJobStatus, type_: ConditionType) -> tuple[str, str]:
+    found = next(it for it in status.conditions if it.type == type_)
+    return found.status, found.reason
+
+
+def test_a_new_job_is_announced_before_anything_is_made() -> None:
+    decision, status = after(seen(job(), cluster=None, pods=()))
+    assert (decision.writes, decision.order) == ((), None)
+    assert (status.attempt, status.phase) == (1, Phase.PENDING)
+    assert status.driver is not None
+    assert status.driver.state is DriverState.WAITING
+    assert {it.type for it in status.conditions} == set(ConditionType)
+
+
+def test_an_announced_attempt_makes_its_children() -> None:
+    decision, _ = after(seen(job(waiting()), cluster=None, pods=()))
+    assert all(isinstance(it, Create) for it in decision.writes)
+
+
+def test_the_driver_goes_to_a_ready_head_only_and_is_announced_first() -> None:
+    for head in (pod(ready=False), pod(ip=""), pod(terminating=True), pod(phase="Failed")):
+        _, status = after(seen(job(waiting()), pods=(head,)))
+        assert status.driver is not None
+        assert status.driver.state is DriverState.WAITING
+    decision, status = after(seen(job(waiting())))
+    assert decision.order is None
+    assert status.driver is not None
+    assert (status.driver.state, status.driver.head) == (DriverState.SUBMITTED, "head-1")
+
+
+def test_an_announced_driver_is_submitted_and_watched() -> None:
+    decision, _ = after(seen(job(submitted())))
+    assert decision.order is not None
+    assert decision.order.submit
+    assert decision.order.head.uid == "head-1"
+    _, status = after(seen(job(submitted()), sighting=sighting()))
+    assert status.phase is Phase.TRAINING
+    assert reason(status, ConditionType.TRAINING) == ("True", "Running")
+
+
+def test_a_sighting_of_another_attempt_or_head_counts_for_nothing() -> None:
+    for other in (sighting(JobState.FAILED, attempt=2), sighting(JobState.FAILED, head_uid="head-0")):
+        _, status = after(seen(job(running()), sighting=other))
+        assert status.driver is not None
+        assert status.driver.state is DriverState.SUBMITTED
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "application", "infrastructure"),
+    [
+        (sighting(JobState.SUCCEEDED, exit_code=0), DriverOutcome.DONE, 0, 0),
+        (sighting(JobState.FAILED, exit_code=1), DriverOutcome.APPLICATION_FAILURE, 1, 0),
+        (sighting(JobState.FAILED, exit_code=139), DriverOutcome.APPLICATION_FAILURE, 1, 0),
+        (sighting(JobState.FAILED, exit_code=2), DriverOutcome.BAD_CONFIGURATION, 0, 0),
+        (sighting(JobState.FAILED, exit_code=3), DriverOutcome.DRAINED, 0, 0),
+        (sighting(JobState.STOPPED), DriverOutcome.APPLICATION_FAILURE, 1, 0),
+        (sighting(JobState.FAILED), DriverOutcome.LOST, 0, 1),
+        (sighting(None, unreachable_since=NOW - 400, found=None), DriverOutcome.LOST, 0, 1),
+        (sighting(None), DriverOutcome.LOST, 0, 1),  # it ran, and Ray knows nothing of it
+    ],
+)
+def test_how_a_driver_ends_decides_which_budget_pays(
+    end: object, outcome: DriverOutcome, application: int, infrastructure: int
+) -> None:
+    _, status = after(replace(seen(job(running())), sighting=end))  # type: ignore[arg-type]
+    assert status.driver is not None
+    assert (status.driver.state, status.driver.outcome) == (DriverState.ENDED, outcome)
+    assert (status.failures.application, status.failures.infrastructure) == (application, infrastructure)
+
+
+def test_a_head_that_drained_before_it_went_costs_nothing() -> None:
+    drained = sighting(progress=progress(ProgressState.DRAINED))
+    gone = seen(job(running()), pods=(), attempt_head_gone=True)
+    _, status = after(replace(gone, sighting=drained))
+    assert status.driver is not None
+    assert status.driver.outcome is DriverOutcome.DRAINED
+    _, status = after(replace(gone, sighting=sighting()))
+    assert status.failures.infrastructure == 1
+
+
+def test_the_end_of_the_log_is_kept_before_the_end_is_noted() -> None:
+    decision, status = after(
+        seen(job(running()), sighting=sighting(JobState.FAILED, exit_code=1, log_tail="x"))
+    )
+    assert [type(it) for it in decision.writes] == [KeepLog]
+    assert status.driver is not None
+    assert status.driver.state is DriverState.ENDED
+
+
+def test_no_attempt_follows_a_lost_one_whose_head_may_still_run_it() -> None:
+    lost = submitted(state=DriverState.ENDED, outcome=DriverOutcome.LOST, end_time=written(NOW))
+    decision, status = after(seen(job(lost)))
+    assert status.attempt == 1
+    assert [type(it) for it in decision.writes] == [Delete]
+    _, status = after(seen(job(lost), pods=(pod(uid="head-2"),)))
+    assert status.attempt == 2
+
+
+def test_a_retry_waits_on_the_same_cluster() -> None:
+    failed = submitted(
+        state=DriverState.ENDED, outcome=DriverOutcome.APPLICATION_FAILURE, end_time=written(NOW)
+    )
+    failed = failed.model_copy(update={"failures": Failures(application=2)})
+    decision, status = after(seen(job(failed)))
+    assert decision.writes == ()
+    assert status.driver is not None
+    assert (status.phase, status.driver.not_before) == (Phase.RETRYING, written(NOW + 20))
+    early, _ = after(seen(job(status)))
+    assert early.status.driver is not None
+    assert early.status.driver.state is DriverState.WAITING
+    late, _ = after(seen(job(status), now=NOW + 21))
+    assert late.status.driver is not None
+    assert late.status.driver.state is DriverState.SUBMITTED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failures", "policy", "why"),
+    [
+        (DriverOutcome.APPLICATION_FAILURE, Failures(application=4), {}, "BackoffLimitExceeded"),
+        (DriverOutcome.LOST, Failures(infrastructure=21), {}, "InfrastructureRetriesExceeded"),
+        (DriverOutcome.DRAINED, Failures(), {"activeDeadlineSeconds": 5.0}, "DeadlineExceeded"),
+    ],
+)
+def test_a_used_up_budget_ends_the_job_once_its_cluster_is_gone(
+    outcome: DriverOutcome, failures: Failures, policy: dict[str, float], why: str
+) -> None:
+    ended = submitted(state=DriverState.ENDED, outcome=outcome, end_time=written(NOW))
+    ended = ended.model_copy(update={"failures": failures, "active_seconds": 6.0})
+    decision, status = after(seen(job(ended, runPolicy=policy)))
+    assert [type(it) for it in decision.writes] == [Delete]
+    assert reason(status, ConditionType.SUCCEEDED)[0] == "Unknown"
+    _, status = after(seen(job(ended, runPolicy=policy), cluster=None, pods=()))
+    assert reason(status, ConditionType.SUCCEEDED) == ("False", why)
+    assert (status.phase, status.completion_time) == (Phase.FAILED, written(NOW))
+
+
+def test_suspension_drains_then_gives_the_cluster_back_then_says_so() -> None:
+    suspend = {"runPolicy": {"suspend": True}}
+    decision, status = after(seen(job(running(), **suspend), sighting=sighting()))
+    assert decision.order is not None
+    assert (decision.order.drain, decision.order.stop) == (True, False)
+    assert status.phase is Phase.SUSPENDING
+    _, ended = after(seen(job(status, **suspend), sighting=sighting(JobState.FAILED, exit_code=3)))
+    decision, gone = after(seen(job(ended, **suspend)))
+    assert [type(it) for it in decision.writes] == [Delete]
+    assert reason(gone, ConditionType.SUSPENDED) == ("Unknown", "Suspending")
+    _, still = after(seen(job(gone, **suspend), cluster=None))  # a pod is left
+    assert still.phase is Phase.SUSPENDING
+    _, done = after(seen(job(gone, **suspend), cluster=None, pods=()))
+    assert (done.phase, done.failures) == (Phase.SUSPENDED, Failures())
+    _, again = after(seen(job(done), cluster=None, pods=()))
+    assert (again.attempt, reason(again, ConditionType.SUSPENDED)[0]) == (2, "False")
+
+
+def test_a_driver_that_does_not_drain_is_pressed_harder() -> None:
+    suspend = {"runPolicy": {"suspend": True}}
+    _, status = after(seen(job(running(), **suspend), sighting=sighting()))
+    later = NOW + SETTINGS.drain_grace_seconds + 1
+    decision, _ = after(seen(job(status, **suspend), sighting=sighting(), now=later))
+    assert decision.order is not None
+    assert decision.order.stop
+    _, taken = after(
+        seen(job(status, **suspend), sighting=sighting(), now=later + SETTINGS.stop_grace_seconds)
+    )
+    assert taken.driver is not None
+    assert (taken.driver.outcome, taken.failures.infrastructure) == (DriverOutcome.LOST, 0)
+
+
+@given(st.floats(-10, 1e6), st.floats(-10, 1e6))
+def test_pressure_only_grows(one: float, other: float) -> None:
+    early, late = sorted((one, other))
+    assert pressure(early, 60, 30) <= pressure(late, 60, 30)
+    assert (pressure(early, 60, 30) is Pressure.NONE) == (early < 0)
+
+
+@given(st.sampled_from(list(DriverOutcome)), st.integers(0, 10_000), st.integers(0, 10_000))
+def test_back_off_is_bounded_and_paid_for_failures_alone(
+    outcome: DriverOutcome, one: int, other: int
+) -> None:
+    driver = submitted(outcome=outcome).driver
+    few, many = sorted((one, other))
+    waits = [retry.backoff_seconds(driver, Failures(application=it, infrastructure=it)) for it in (few, many)]
+    assert 0 <= waits[0] <= waits[1] <= 600
+    if outcome in (DriverOutcome.DONE, DriverOutcome.DRAINED, DriverOutcome.BAD_CONFIGURATION):
+        assert waits == [0, 0]
+
+
+def test_replicas_change_by_a_patch_that_tests_what_it_was_decided_on() -> None:
+    decision, _ = after(seen(job(running(), rollouts={"replicas": 4}), sighting=sighting()))
+    (patch,) = decision.writes
+    assert isinstance(patch, Patch)
+    assert patch.operations[:2] == (
+        {"op": "test", "path": "/metadata/uid", "value": "cluster-1"},
+        {"op": "test", "path": "/spec/workerGroupSpecs/0/groupName", "value": ROLLOUTS},
+    )
+    queued = job(running(), rollouts={"replicas": 4}, scheduling={"queue": "gpus"})
+    decision, _ = after(seen(queued, sighting=sighting()))
+    assert decision.writes == ()
+
+
+def test_a_last_word_is_acknowledged_once_it_is_written_down() -> None:
+    last = sighting(progress=progress(ProgressState.SUCCEEDED, env_steps=1000))
+    decision, status = after(seen(job(running()), sighting=last))
+    assert decision.order is not None
+    assert not decision.order.acknowledge
+    decision, _ = after(seen(job(status), sighting=last))
+    assert decision.order is not None
+    assert decision.order.acknowledge
+
+
+def test_steps_of_a_driver_that_has_not_taken_up_its_checkpoint_are_not_told() -> None:
+    _, before = after(seen(job(running()), sighting=sighting(progress=progress())))
+    starting = sighting(progress=progress(ProgressState.STARTING, env_steps=0))
+    _, status = after(seen(job(before), sighting=starting))
+    assert status.progress.env_steps == 500
+
+
+def test_a_finished_job_makes_nothing_and_goes_when_its_time_is_over() -> None:
+    ended = submitted(state=DriverState.ENDED, outcome=DriverOutcome.DONE, end_time=written(NOW))
+    policy = {"runPolicy": {"ttlSecondsAfterFinished": 60}}
+    _, status = after(seen(job(ended, **policy), cluster=None, pods=()))
+    decision, same = after(seen(job(status, **policy), cluster=None, pods=()))
+    assert (decision.writes, decision.look_again_seconds, same) == ((), 60.0, status)
+    decision, _ = after(seen(job(status, **policy), cluster=None, pods=(), now=NOW + 61))
+    assert [type(it) for it in decision.writes] == [Delete]
+    decision, _ = after(seen(job(status, **policy), cluster=cluster(), now=NOW + 61))
+    assert [it.resource for it in decision.writes if isinstance(it, Delete)] == [RAY_CLUSTERS]
+
+
+def test_changed_keys_that_the_server_lets_through_are_seen() -> None:
+    _, status = after(seen(job(running()), sighting=sighting()))
+    changed = job(status, environment={"id": "CartPole-v1", "kwargs": {"gravity": 1}})
+    _, status = after(seen(changed, sighting=sighting()))
+    assert reason(status, ConditionType.DEGRADED) == ("True", "SpecDrift")
+
+
+def test_a_spec_that_no_model_accepts_is_refused_with_its_path() -> None:
+    broken = job(algorithm={"ppo": {"clipRange": -1.0}})
+    _, status = after(seen(broken, cluster=None, pods=()))
+    assert reason(status, ConditionType.SUCCEEDED) == ("False", "BadConfiguration")
+    told = next(it.message for it in status.conditions if it.type == ConditionType.SUCCEEDED)
+    assert "spec.algorithm.ppo.clipRange" in told

@@ -1,0 +1,179 @@
+"""Children of a job: what its author can reach through them, and what not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl_operator import names
+from rl_operator.desired import children, log_config_map
+from rl_operator.pod_overrides import METADATA_FIELDS, POD_FIELDS, Refused, with_overrides
+from rl_operator.quantities import whole, whole_bytes
+from rl_operator.runtime.resources import RAY_CLUSTERS, SECRETS
+from rl_platform.spec.manifest import parse_manifests
+from tests.rl_operator.observations import SETTINGS, UID, job
+
+SHAPE: dict[str, Any] = {
+    "rollouts": {"replicas": 2, "workersPerPod": 3, "spot": True, "maxReplicas": 5},
+    "learner": {"replicas": 1, "gpusPerReplica": 2},
+}
+
+
+def made(**groups: Any) -> dict[str, Any]:
+    """Bodies by kind."""
+    of = job(**groups)
+    assert of.spec is not None, of.fault
+    return {it.resource.kind: it.body for it in children(of, of.spec, SETTINGS)}
+
+
+def templates(cluster: dict[str, Any]) -> dict[str, Any]:
+    groups = {names.HEAD: cluster["spec"]["headGroupSpec"]}
+    groups |= {it["groupName"]: it for it in cluster["spec"]["workerGroupSpecs"]}
+    return {role: group["template"] for role, group in groups.items()}
+
+
+def test_every_pod_is_restricted_and_holds_no_identity() -> None:
+    shown = templates(made(**SHAPE)["RayCluster"])
+    assert set(shown) == {"head", "learner", "rollouts"}
+    for template in shown.values():
+        pod = template["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["restartPolicy"] == "Never"
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert "serviceAccountName" not in pod
+        for container in pod["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        kinds = {key for volume in pod["volumes"] for key in volume if key != "name"}
+        assert kinds <= {"emptyDir", "configMap", "secret", "persistentVolumeClaim"}
+
+
+def test_only_rollouts_go_to_nodes_that_can_be_taken_away() -> None:
+    shown = templates(made(**SHAPE)["RayCluster"])
+    spot = {role for role, it in shown.items() if it["spec"]["tolerations"]}
+    kept = {role for role, it in shown.items() if it["metadata"]["annotations"]}
+    assert (spot, kept) == ({"rollouts"}, {"head", "learner"})
+
+
+def test_the_token_is_in_the_secret_alone() -> None:
+    token = SETTINGS.token(UID)
+    of = job()
+    assert of.spec is not None
+    for it in children(of, of.spec, SETTINGS):
+        assert token not in json.dumps(it.body), it.resource.kind
+    assert made()["Secret"]["data"].keys() == {names.TOKEN_KEY}
+    assert SETTINGS.token(UID) != SETTINGS.token(UID[:-1] + "0")
+
+
+def test_the_cluster_comes_last_and_everything_is_owned() -> None:
+    of = job(**SHAPE)
+    assert of.spec is not None
+    ordered = children(of, of.spec, SETTINGS)
+    assert ordered[-1].resource == RAY_CLUSTERS
+    assert {it.resource for it in ordered} >= {SECRETS}
+    for body in [*(it.body for it in ordered), log_config_map(of, "attempt-1.log", "end")]:
+        owner = body["metadata"]["ownerReferences"][0]
+        assert (owner["uid"], owner["controller"]) == (UID, True)
+
+
+def test_the_file_that_the_driver_reads_is_the_job() -> None:
+    of = job(**SHAPE)
+    read = parse_manifests(made(**SHAPE)["ConfigMap"]["data"][names.JOB_FILE])[0]
+    assert read.spec == of.spec
+    assert read.metadata.uid == UID
+
+
+def test_ray_is_told_its_memory_and_resources_once() -> None:
+    """KubeRay refuses ``resources`` of a group beside the same in ``rayStartParams``."""
+    cluster = made(**SHAPE)["RayCluster"]["spec"]
+    for group in cluster["workerGroupSpecs"]:
+        assert not {"num-cpus", "num-gpus", "memory", "resources"} & group["rayStartParams"].keys()
+        assert f"rlp_{group['groupName']}" in group["resources"]
+    learner, rollouts = cluster["workerGroupSpecs"]
+    assert learner["resources"]["GPU"] == "2"
+    assert rollouts["resources"]["rlp_rollouts"] == "3"
+    assert (rollouts["minReplicas"], rollouts["replicas"], rollouts["maxReplicas"]) == (0, 2, 5)
+    head = cluster["headGroupSpec"]["rayStartParams"]
+    assert int(head["memory"]) + int(head["object-store-memory"]) == whole_bytes("4Gi")
+
+
+def test_a_queue_and_its_priority_go_to_the_cluster() -> None:
+    labels = made(scheduling={"queue": "gpus", "priorityClass": "high"})["RayCluster"]["metadata"]["labels"]
+    assert labels["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert labels["kueue.x-k8s.io/priority-class"] == "high"
+    pod = templates(made(scheduling={"priorityClass": "high"})["RayCluster"])["head"]["spec"]
+    assert pod["priorityClassName"] == "high"
+
+
+def overriding(overrides: dict[str, Any]) -> dict[str, Any]:
+    return {"driver": {"podOverrides": overrides}}
+
+
+@pytest.mark.parametrize(
+    ("groups", "field"),
+    [
+        ({"runtime": {"env": [{"name": "RLP_TOKEN_FILE", "value": "/x"}]}}, "spec.runtime.env[0].name"),
+        ({"runtime": {"env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}]}}, "spec.runtime.env[0].name"),
+        ({"scheduling": {"priorityClass": "system-node-critical"}}, "spec.scheduling.priorityClass"),
+        (overriding({"spec": {"hostNetwork": True}}), "driver.podOverrides.spec.hostNetwork"),
+        (overriding({"metadata": {"annotations": {"ray.io/x": "true"}}}), "driver.podOverrides.metadata"),
+    ],
+)
+def test_what_an_author_may_not_have_is_refused_by_name(groups: dict[str, Any], field: str) -> None:
+    with pytest.raises(Refused) as refused:
+        made(**groups)
+    assert field in str(refused.value)
+
+
+MACHINERY = ["rlplatform.io/job", "ray.io/cluster", "x.kubernetes.io/y", "app.kubernetes.io/managed-by"]
+POD = {"metadata": {"labels": {"mine": "1"}, "annotations": {}}, "spec": {"restartPolicy": "Never"}}
+FIELDS = [
+    "serviceAccountName",
+    "hostPID",
+    "volumes",
+    "containers",
+    "initContainers",
+    "securityContext",
+    "nodeName",
+]
+
+
+@given(st.sampled_from(FIELDS) | st.text(min_size=1).filter(lambda it: it not in POD_FIELDS))
+def test_every_field_of_a_pod_that_is_not_named_is_refused(field: str) -> None:
+    with pytest.raises(Refused):
+        with_overrides(POD, {"spec": {field: {}}}, "rollouts")
+
+
+@given(st.sampled_from(sorted(METADATA_FIELDS)), st.sampled_from(MACHINERY))
+def test_labels_of_the_machinery_cannot_be_taken_over(part: str, key: str) -> None:
+    with pytest.raises(Refused):
+        with_overrides(POD, {"metadata": {part: {key: "other"}}}, "rollouts")
+
+
+def test_what_is_allowed_is_merged_and_the_template_stays() -> None:
+    given_ = {"metadata": {"labels": {"team": "a"}}, "spec": {"runtimeClassName": "nvidia"}}
+    merged = with_overrides(POD, given_, "learner")
+    assert merged["metadata"]["labels"] == {"mine": "1", "team": "a"}
+    assert merged["spec"] == {"restartPolicy": "Never", "runtimeClassName": "nvidia"}
+    assert POD["metadata"]["labels"] == {"mine": "1"}
+
+
+@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?", fullmatch=True), st.uuids())
+def test_names_of_children_are_short_valid_and_of_one_job(name: str, uid: Any) -> None:
+    child = names.child_name(name, str(uid))
+    assert len(child) <= names.CLUSTER_NAME_LENGTH
+    assert "--" not in child.removeprefix(name)
+    assert child.endswith(str(uid)[:8])
+
+
+@pytest.mark.parametrize(
+    ("quantity", "rounded_up"),
+    [("500m", 1), ("2", 2), ("1.5", 2), ("8Gi", 8 * 2**30), ("3k", 3000), ("1E", 10**18)],
+)
+def test_quantities_are_numbers(quantity: str, rounded_up: int) -> None:
+    assert whole(quantity) == rounded_up
