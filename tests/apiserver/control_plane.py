@@ -137,7 +137,7 @@ class ControlPlane:
         found, crd = self.request(
             "GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
         )
-        conditions = {each["type"]: each for each in crd.get("status", {}).get("conditions", ())}
+        conditions = {each["type"]: each for each in crd.get("status", {}).get("conditions") or ()}
         refused = conditions.get("NonStructuralSchema", {})
         assert refused.get("status") != "True", refused
         listed, _ = self.request("GET", f"/apis/{spec['group']}/{version}/{spec['names']['plural']}")
