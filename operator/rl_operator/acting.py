@@ -36,6 +36,7 @@ RULES = (
     Rule(RAY_CLUSTERS, ("create", "patch", "delete")),
     Rule(TRAINING_JOBS, ("delete",)),
 )
+BAD_REQUEST = 400
 KEPT_LOGS = 5
 
 
@@ -44,12 +45,11 @@ def act(api: Api, caches: Caches, job: Job, writes: Sequence[Write]) -> Refusal 
     for write in writes:
         try:
             _perform(api, caches, job, write)
-        except (Forbidden, KindMissing, Invalid) as error:
-            return _refusal(write, error)
         except ApiError as error:
-            if error.status != 400:
+            if not isinstance(error, Forbidden | KindMissing | Invalid) and error.status != BAD_REQUEST:
                 raise
-            return _refusal(write, error)
+            if not isinstance(write, KeepLog):  # a log that finds no room must not hold up the rest
+                return _refusal(write, error)
     return None
 
 
@@ -99,9 +99,8 @@ def _keep_log(api: Api, write: KeepLog) -> None:
         api.merge_patch(CONFIG_MAPS, write.namespace, write.name, {"data": data})
 
 
-def _refusal(write: Write, error: ApiError) -> Refusal:
-    what = write.resource.kind if isinstance(write, Create | Delete | Patch) else "ConfigMap"
-    text = f"{what}: {error.message}"
+def _refusal(write: Create | Delete | Patch, error: ApiError) -> Refusal:
+    text = f"{write.resource.kind}: {error.message}"
     if isinstance(error, KindMissing):
         return Refusal("KubeRayMissing", text, permanent=False)
     if isinstance(error, Forbidden):

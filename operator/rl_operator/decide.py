@@ -7,20 +7,16 @@ announces there is acted on by the next one, so an operator may die between any 
 from __future__ import annotations
 
 from rl_operator import desired, retry
+from rl_operator.attending import attend, end
 from rl_operator.cleanup import after_the_end, conclude, delete_cluster
-from rl_operator.decision import Decision, Holds, KeepLog, Patch, Write
-from rl_operator.driver_contact import DriverOrder, DriverSighting, Head
-from rl_operator.names import ROLLOUTS, log_key, logs_name, submission_id
+from rl_operator.decision import Decision, Holds, Write
+from rl_operator.names import submission_id
 from rl_operator.observed import Observed, Refusal
-from rl_operator.pod_template import group_sizes
+from rl_operator.resizing import resize
 from rl_operator.retry import Ending
-from rl_operator.runtime.resources import RAY_CLUSTERS
 from rl_operator.settings import Settings
-from rl_operator.status import told
-from rl_operator.suspend import Pressure, pressure, suspending_seconds
 from rl_operator.times import read, seconds_since, written
 from rl_platform.spec.conditions import ConditionType
-from rl_platform.spec.driver_protocol import Desired
 from rl_platform.spec.status import DriverOutcome, DriverState, DriverStatus, TrainingJobStatus
 from rl_platform.spec.training_job import TrainingJobSpec
 
@@ -99,7 +95,7 @@ def provision(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, setti
         return Decision(status, look_again_seconds=SOON_SECONDS if seen.cluster else LATER_SECONDS)
     if seen.cluster is None:
         return _make_cluster(seen, spec, driver, settings)
-    writes = _replicas(seen, spec)
+    writes = resize(seen, spec)
     early = read(driver.not_before) - seen.now if driver.not_before else 0.0
     if head is not None and head.ready and head.ip and early <= 0:
         there = driver.model_copy(update={"state": DriverState.SUBMITTED, "head": head.uid})
@@ -128,62 +124,6 @@ def _make_cluster(
     return Decision(seen.job.status, writes=made, look_again_seconds=SOON_SECONDS)
 
 
-def attend(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings: Settings) -> Decision:
-    """Watch the driver, tell it what has changed, and write down how it ended."""
-    status = seen.job.status
-    sighting = _of_this_attempt(seen, driver)
-    press = _pressure(seen, spec, settings)
-    over = _over(seen, driver, sighting, press, settings)
-    if over is not None:
-        return end(seen, driver, over, sighting, counted=press is not Pressure.TAKE_AWAY)
-    conditions = {}
-    if press and spec.run_policy.suspend:
-        conditions[ConditionType.SUSPENDED] = Holds("Unknown", "Suspending", "The driver saves a checkpoint.")
-    elif not spec.run_policy.suspend:
-        conditions[ConditionType.SUSPENDED] = Holds("False", "NotSuspended")
-    running = sighting is not None and sighting.state is not None
-    if running and driver.start_time is None:
-        driver = driver.model_copy(update={"start_time": written(seen.now)})
-        conditions[ConditionType.TRAINING] = Holds("True", "Running", f"Attempt {status.attempt} runs.")
-    writes = () if press else _replicas(seen, spec)
-    return Decision(
-        status.model_copy(update={"driver": driver}),
-        conditions,
-        writes,
-        _order(seen, spec, driver, sighting, press, settings),
-        look_again_seconds=SOON_SECONDS * 5 if press or not running else LATER_SECONDS,
-    )
-
-
-def end(
-    seen: Observed,
-    driver: DriverStatus,
-    ending: Ending,
-    sighting: DriverSighting | None = None,
-    counted: bool = True,
-) -> Decision:
-    """Keep the end of the log, and write down how the attempt ended."""
-    job, status = seen.job, seen.job.status
-    writes: tuple[Write, ...] = ()
-    if sighting is not None and sighting.log_tail:
-        key = log_key(status.attempt)
-        body = desired.log_config_map(job, key, sighting.log_tail)
-        writes = (KeepLog(job.namespace, logs_name(job.name, job.uid), key, body),)
-    ended = driver.model_copy(
-        update={"state": DriverState.ENDED, "outcome": ending.outcome, "end_time": written(seen.now)}
-    )
-    ran = seconds_since(driver.start_time, seen.now)
-    update = {
-        "driver": ended,
-        "active_seconds": status.active_seconds + ran,
-        "failures": retry.count(status.failures, ending.outcome) if counted else status.failures,
-    }
-    if ending.traceback:
-        update["traceback"] = ending.traceback[-2048:]
-    conditions = {ConditionType.TRAINING: Holds("False", ending.reason, ending.message)}
-    return Decision(status.model_copy(update=update), conditions, writes, look_again_seconds=0.0)
-
-
 def suspend(seen: Observed, driver: DriverStatus | None) -> Decision:
     """No driver runs: give the cluster back, and say so once its pods are gone."""
     status = seen.job.status
@@ -210,114 +150,6 @@ def suspend(seen: Observed, driver: DriverStatus | None) -> Decision:
             ConditionType.TRAINING: Holds("False", "Suspended"),
         },
     )
-
-
-def _of_this_attempt(seen: Observed, driver: DriverStatus) -> DriverSighting | None:
-    sighting = seen.sighting
-    if sighting is None or sighting.submission_id != driver.submission_id or sighting.head_uid != driver.head:
-        return None
-    return sighting
-
-
-def _pressure(seen: Observed, spec: TrainingJobSpec, settings: Settings) -> Pressure:
-    """How hard the driver is asked to end, for whichever reason asks harder."""
-    status = seen.job.status
-    graces = settings.drain_grace_seconds, settings.stop_grace_seconds
-    suspending = suspending_seconds(status, spec.run_policy.suspend, seen.now)
-    overdue = retry.overdue_seconds(spec.run_policy, status, seen.now)
-    return max(pressure(suspending, *graces), pressure(overdue, *graces))
-
-
-def _over(
-    seen: Observed,
-    driver: DriverStatus,
-    sighting: DriverSighting | None,
-    press: Pressure,
-    settings: Settings,
-) -> Ending | None:
-    """How the attempt ended, by Ray, by its head, or because nothing is heard of it; None: it goes on."""
-    if sighting is not None:
-        told = retry.ending(sighting, asked_to_stop=press >= Pressure.STOP)
-        if told is not None:
-            return told
-    if seen.attempt_head_gone:
-        return retry.head_lost(seen, sighting)
-    if press is Pressure.TAKE_AWAY:
-        return Ending(DriverOutcome.LOST, "TakenAway", "The driver did not end when it was asked to.")
-    if sighting is None:
-        return None
-    if sighting.found is False and driver.start_time is not None:
-        return Ending(DriverOutcome.LOST, "DriverForgotten", "Ray's head no longer knows the driver.")
-    if sighting.found is False and press:
-        return Ending(DriverOutcome.DRAINED, "NotStarted", "The driver had not been started.")
-    since = sighting.unreachable_since
-    if since is not None and seen.now - since > settings.unreachable_deadline_seconds:
-        text = (
-            f"Ray's head has not answered for {settings.unreachable_deadline_seconds:g} s: {sighting.error}"
-        )
-        return Ending(DriverOutcome.LOST, "DriverUnreachable", text)
-    return None
-
-
-def _order(
-    seen: Observed,
-    spec: TrainingJobSpec,
-    driver: DriverStatus,
-    sighting: DriverSighting | None,
-    press: Pressure,
-    settings: Settings,
-) -> DriverOrder | None:
-    job, pod = seen.job, seen.pod(driver.head)
-    if pod is None:
-        return None
-    wanted = Desired(generation=job.generation, replicas=spec.rollouts.replicas, stop=spec.stop)
-    heard = retry.final_progress(sighting)
-    return DriverOrder(
-        submission_id=driver.submission_id,
-        attempt=job.status.attempt,
-        head=Head(job.namespace, pod.name, pod.uid, pod.ip),
-        token=settings.token(job.uid),
-        submit=press is Pressure.NONE and not pod.terminating,
-        env=desired.driver_environment(job, wanted),
-        desired=wanted,
-        drain=press >= Pressure.DRAIN,
-        stop=press >= Pressure.STOP,
-        acknowledge=heard and told(job.status, sighting) == job.status,
-    )
-
-
-def _replicas(seen: Observed, spec: TrainingJobSpec) -> tuple[Write, ...]:
-    """Change the size of the rollouts group and nothing else, of exactly the cluster that was seen.
-
-    Where a queue admits the job, its size stays as it was admitted.
-    """
-    cluster, job, wanted = seen.cluster, seen.job, spec.rollouts
-    if cluster is None or spec.scheduling.queue is not None:
-        return ()
-    for index, group in enumerate(cluster.groups):
-        if group.get("groupName") != ROLLOUTS:
-            continue
-        sizes = group_sizes(wanted)
-        changed = {field: size for field, size in sizes.items() if group.get(field) != size}
-        if not changed:
-            return ()
-        place = f"/spec/workerGroupSpecs/{index}"
-        return (
-            Patch(
-                RAY_CLUSTERS,
-                job.namespace,
-                job.child,
-                (
-                    {"op": "test", "path": "/metadata/uid", "value": cluster.uid},
-                    {"op": "test", "path": f"{place}/groupName", "value": ROLLOUTS},
-                    *(
-                        {"op": "add", "path": f"{place}/{field}", "value": size}
-                        for field, size in changed.items()
-                    ),
-                ),
-            ),
-        )
-    return ()
 
 
 def _lives(seen: Observed, driver: DriverStatus) -> bool:

@@ -39,6 +39,9 @@ def children(job: Job, spec: TrainingJobSpec, settings: Settings) -> tuple[Creat
 
     Raises Refused where the job asks for what it may not have.
     """
+    if job.namespace == settings.operator_namespace:
+        text = f"metadata.namespace: {job.namespace} is the operator's own, and its secrets are there"
+        raise Refused(f"{text}; use another namespace")
     cluster = ray_cluster(job, spec, settings)
     made = [
         (CONFIG_MAPS, _job_file(job, spec)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,13 @@ def templates(cluster: dict[str, Any]) -> dict[str, Any]:
     groups = {names.HEAD: cluster["spec"]["headGroupSpec"]}
     groups |= {it["groupName"]: it for it in cluster["spec"]["workerGroupSpecs"]}
     return {role: group["template"] for role, group in groups.items()}
+
+
+def test_no_job_runs_beside_the_operators_own_secrets() -> None:
+    of = replace(job(), key=(SETTINGS.operator_namespace, "walker"))
+    assert of.spec is not None
+    with pytest.raises(Refused, match="operator's own"):
+        children(of, of.spec, SETTINGS)
 
 
 def test_every_pod_is_restricted_and_holds_no_identity() -> None:
