@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rl_operator.job_facts import job_facts
 from rl_operator.names import JOB_LABEL
 from rl_operator.runtime.cache import Cache, Indexed, Key
 from rl_operator.runtime.resources import TRAINING_JOBS
@@ -31,7 +32,9 @@ def index_job(document: Mapping[str, Any]) -> Indexed:
     """A job belongs to itself."""
     metadata = document["metadata"]
     key: Key = (metadata["namespace"], metadata["name"])
-    return Indexed(key, metadata["uid"], int(metadata["resourceVersion"]), belongs_to=key)
+    return Indexed(
+        key, metadata["uid"], int(metadata["resourceVersion"]), belongs_to=key, facts=job_facts(document)
+    )
 
 
 def _controller(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -104,8 +104,8 @@ class Settings(BaseModel):
         return self.operator_namespace or "default"
 
     def token(self, uid: str) -> str:
-        """What a job's Ray head and driver ask for: 64 hex digits that follow from the key and its uid."""
-        return hmac.new(self.token_key.get_secret_value(), uid.encode(), "sha256").hexdigest()
+        """What a job's Ray head and driver ask for, made of key and uid. Logs know its shape and hide it."""
+        return "rlp_" + hmac.new(self.token_key.get_secret_value(), uid.encode(), "sha256").hexdigest()
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:

@@ -78,6 +78,7 @@ class Cache:
         self._by_group: dict[Key, set[Key]] = {}
         self._seen: dict[str | None, int] = {}  # newest resource version, by namespace watched
         self._written: dict[Key, int] = {}
+        self.stale_skips = 0  # how often `caught_up` said no
 
     def replace(
         self, items: Iterable[Object], resource_version: str, namespace: str | None = None
@@ -143,19 +144,19 @@ class Cache:
         with self._lock:
             self._written[key] = max(self._written.get(key, 0), int(resource_version))
             if len(self._written) > PRUNE_WRITES:
-                for each in list(self._written):
-                    self.caught_up(each)
+                self._written = {it: version for it, version in self._written.items() if self._awaits(it)}
 
     def caught_up(self, key: Key) -> bool:
         """Whether everything that was written for ``key`` has come back by the watch."""
         with self._lock:
-            written = self._written.get(key)
-            if written is None:
-                return True
-            if self._seen.get(key[0], self._seen.get(None, -1)) < written:
+            if self._awaits(key):
+                self.stale_skips += 1
                 return False
-            del self._written[key]
+            self._written.pop(key, None)
             return True
+
+    def _awaits(self, key: Key) -> bool:
+        return self._seen.get(key[0], self._seen.get(None, -1)) < self._written.get(key, -1)
 
     def _keys_of(self, namespace: str | None) -> Iterator[Key]:
         return (key for key in self._entries if namespace is None or key[0] == namespace)

@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from rl_operator.rbac import Rule
 from rl_operator.runtime.api import AlreadyExists, Api, ApiError, Conflict
+from rl_operator.runtime.micro_time import micro_time
 from rl_operator.runtime.resources import LEASES
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Elector:
         try:
             lease = self._api.get(*self._place)
             if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
-                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": micro_time()}
                 self._api.replace(*self._place, lease)
         except ApiError as error:
             log.info("the lease runs out by itself: %s", error)
@@ -126,7 +126,7 @@ class Elector:
         lease["spec"] = spec | {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": max(1, round(self._timing.duration)),
-            "renewTime": _now(),
+            "renewTime": micro_time(),
             "leaseTransitions": int(spec.get("leaseTransitions") or 0) + changed,
         }
         if changed:
@@ -140,7 +140,7 @@ class Elector:
         return self._clock() < self._seen_at + duration
 
     def _first(self) -> dict[str, Any]:
-        now = _now()
+        now = micro_time()
         return {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.kind,
@@ -180,8 +180,3 @@ class Elector:
         self.is_leader = False
         log.error("the lease is lost: %s", why)
         self._on_lost()
-
-
-def _now() -> str:
-    """MicroTime, for people who read the Lease; nobody compares it."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -21,8 +21,20 @@ class TokenBucket:
     def reserve(self) -> float:
         """Take one token; seconds to wait until it counts, 0 where one was there."""
         with self._lock:
-            now = self._clock()
-            self._tokens = min(self._burst, self._tokens + max(0.0, now - self._counted_at) * self._rate)
-            self._counted_at = now
+            self._refill()
             self._tokens -= 1.0
             return max(0.0, -self._tokens / self._rate)
+
+    def take(self) -> bool:
+        """Take one token if one is there."""
+        with self._lock:
+            self._refill()
+            if self._tokens < 1.0:
+                return False
+            self._tokens -= 1.0
+            return True
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._counted_at) * self._rate)
+        self._counted_at = now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Generic, Protocol
@@ -28,7 +29,7 @@ class PassObserver(Protocol):
 
     def began(self) -> None: ...
 
-    def ended(self, result: Result) -> None: ...
+    def ended(self, result: Result, seconds: float) -> None: ...
 
 
 class Workers(Generic[K]):
@@ -40,10 +41,13 @@ class Workers(Generic[K]):
         reconcile: Callable[[K], float | None],
         count: int,
         observer: PassObserver,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
         self._reconcile = reconcile
         self._observer = observer
+        self._clock = clock
         self._threads = [
             threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
             for number in range(count)
@@ -69,12 +73,10 @@ class Workers(Generic[K]):
     def work(self, key: K) -> Result:
         """One pass over a key that `get` gave."""
         self._observer.began()
-        result = Result.ERROR
-        try:
-            result = self._pass(key)
-        finally:
-            self._observer.ended(result)
-            self._queue.done(key)
+        started = self._clock()
+        result = self._pass(key)
+        self._observer.ended(result, self._clock() - started)
+        self._queue.done(key)
         return result
 
     def _pass(self, key: K) -> Result:
