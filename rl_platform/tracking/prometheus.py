@@ -157,9 +157,9 @@ def _edges(metrics: Mapping[str, float]) -> Iterator[Metric]:
 
 def _learning(metrics: Mapping[str, float]) -> Iterator[Metric]:
     """``train/<policy>/<name>``: losses, and whatever else the learner says."""
-    losses = GaugeMetricFamily("rlp_loss", "A loss of the last update.", labels=["policy", "name"])
+    losses = GaugeMetricFamily("rlp_loss", "A loss of the last update.", labels=["policy", "loss"])
     others = GaugeMetricFamily(
-        "rlp_learner_statistic", "What the learner reports besides.", labels=["policy", "name"]
+        "rlp_learner_statistic", "What the learner reports besides.", labels=["policy", "statistic"]
     )
     for key, value in metrics.items():
         if key.startswith("train/") and key.count("/") >= 2:

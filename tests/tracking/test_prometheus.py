@@ -65,7 +65,7 @@ def test_a_report_is_scraped_under_the_names_of_prometheus_conventions() -> None
         ("rlp_edge_items_per_second", ("rollouts",)): 40,
         ("rlp_loss", ("policy_loss", "default")): -0.01,
         ("rlp_loss", ("value_loss", "blue-team")): 3.5,
-        ("rlp_learner_statistic", ("entropy", "default")): 0.6,
+        ("rlp_learner_statistic", ("default", "entropy")): 0.6,
         ("rlp_build_info", ("3.11.7", "0.1.0")): 1,
     }
 
