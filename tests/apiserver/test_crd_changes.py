@@ -1,0 +1,86 @@
+"""What a real API server lets pass once a job exists: what is mutable, and scaling; nothing else."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.apiserver.control_plane import ControlPlane
+from tests.apiserver.training_jobs import TrainingJobs, job_of
+from tests.spec.change_cases import ACCEPTED, REFUSED, SPEC, Change, changed
+from tests.spec.rule_cases import spec_with
+
+CHANGES = [(path, change) for path, changes in REFUSED.items() for change in changes]
+NAME = "a-job"
+
+
+@pytest.fixture(scope="module")
+def jobs(api_server: ControlPlane) -> TrainingJobs:
+    TrainingJobs.install(api_server)
+    namespace = f"test-{uuid4().hex[:12]}"
+    api_server.create_namespace(namespace)
+    jobs = TrainingJobs(api_server, namespace)
+    made = jobs.create(job_of(NAME, SPEC))
+    assert made.accepted, made.message
+    return jobs
+
+
+@pytest.mark.parametrize(("path", "change"), CHANGES, ids=str)
+def test_what_is_immutable_stays(jobs: TrainingJobs, path: str, change: Change) -> None:
+    answer = jobs.replace(job_of(NAME, changed(change)), dry_run=True)
+    assert answer.code == 422, answer.document.get("spec")
+    assert f"spec.{path}" in answer.paths
+    assert "cannot be changed; make another TrainingJob" in answer.message
+
+
+@pytest.mark.parametrize("change", ACCEPTED, ids=str)
+def test_what_is_mutable_changes(jobs: TrainingJobs, change: Change) -> None:
+    answer = jobs.replace(job_of(NAME, changed(change)), dry_run=True)
+    assert answer.accepted, answer.message
+
+
+def test_the_same_manifest_again_changes_nothing(jobs: TrainingJobs) -> None:
+    answer = jobs.replace(job_of(NAME, SPEC))
+    assert answer.accepted, answer.message
+    assert answer.document["metadata"]["generation"] == 1
+
+
+def test_an_optional_field_that_was_never_there_cannot_come(jobs: TrainingJobs) -> None:
+    jobs.create(job_of("plain", spec_with({})))
+    answer = jobs.replace(job_of("plain", spec_with({"runPolicy": {"managedBy": "me"}})), dry_run=True)
+    assert (answer.code, answer.paths) == (422, ["spec.runPolicy.managedBy"])
+    answer = jobs.replace(job_of("plain", spec_with({"runPolicy": {"suspend": True}})))
+    assert answer.accepted, answer.message
+
+
+def _scaled(jobs: TrainingJobs, replicas: Iterator[int]) -> Iterator[tuple[int, int, int]]:
+    for wanted in replicas:
+        answer = jobs.merge(NAME, {"spec": {"replicas": wanted}}, "/scale")
+        job = jobs.send("GET", f"{jobs.root}/{NAME}").document
+        yield wanted, answer.code, job["spec"]["rollouts"]["replicas"]
+
+
+def test_scale_reads_and_writes_the_pods_of_rollout_workers(jobs: TrainingJobs) -> None:
+    rollouts = {"replicas": 2, "ready": 1, "selector": "rlplatform.io/job=a-job"}
+    status = jobs.merge(NAME, {"status": {"rollouts": rollouts}}, "/status")
+    assert status.accepted, status.message
+    scale = jobs.send("GET", f"{jobs.root}/{NAME}/scale").document
+    assert scale["spec"] == {"replicas": 2}
+    assert scale["status"] == {"replicas": 2, "selector": "rlplatform.io/job=a-job"}
+    assert list(_scaled(jobs, iter([4, 5, 0, 2]))) == [(4, 200, 4), (5, 200, 5), (0, 422, 5), (2, 200, 2)]
+
+
+def test_scale_is_refused_with_the_rule_that_it_would_break(jobs: TrainingJobs) -> None:
+    answer = jobs.merge(NAME, {"spec": {"replicas": 9000}}, "/scale")
+    assert answer.code == 422
+    assert "environments, which take one each" in answer.message
+
+
+def test_every_pair_of_mutable_changes_can_be_undone(jobs: TrainingJobs) -> None:
+    for one, other in itertools.pairwise(ACCEPTED[:13]):
+        for change in (one, other):
+            answer = jobs.replace(job_of(NAME, changed(change)))
+            assert answer.accepted, (change, answer.message)
