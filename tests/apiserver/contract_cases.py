@@ -1,4 +1,4 @@
-"""Every contract case: a function of a `Place` that returns what it saw, equal on the model and on a server."""
+"""Every contract case: a function of a `Place` that returns what it saw; model and server must see the same."""
 
 from __future__ import annotations
 

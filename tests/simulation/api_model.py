@@ -41,7 +41,7 @@ class ApiModel:
     def __init__(
         self, kinds: Iterable[Kind] = (), *, now: Callable[[], float] = lambda: EPOCH, seed: str = ""
     ) -> None:
-        self.store = Store(seed)
+        self.store = Store(seed, now)
         self.now = now
         self.kinds = {kind.resource: kind for kind in (*BUILT_IN, *kinds)}
         self._served = {_collection(it): it for it in self.kinds}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,12 +47,14 @@ class Change:
     name: Name
     before: Stored | None
     after: Stored
+    at: float  # epoch seconds
 
 
 class Store:
     """``seed`` goes into uids, which are a function of an object's kind, name and how often it was made."""
 
-    def __init__(self, seed: str = "") -> None:
+    def __init__(self, seed: str = "", now: Callable[[], float] = lambda: 0.0) -> None:
+        self._now = now
         self.version = FIRST_VERSION
         self.compacted = 0
         self.log: list[Change] = []
@@ -78,13 +80,13 @@ class Store:
         stored = self._numbered(document)
         self.of(resource)[name] = stored
         kind = "MODIFIED" if before else "ADDED"
-        self.log.append(Change(self.version, kind, resource, name, before, stored))
+        self.log.append(Change(self.version, kind, resource, name, before, stored, self._now()))
         return stored
 
     def remove(self, resource: Resource, name: Name) -> Stored:
         before = self.of(resource).pop(name)
         stored = self._numbered(before.document)
-        self.log.append(Change(self.version, "DELETED", resource, name, before, stored))
+        self.log.append(Change(self.version, "DELETED", resource, name, before, stored, self._now()))
         return stored
 
     def since(self, version: int) -> Iterator[Change]:

@@ -34,21 +34,22 @@ BLOCKING = {
 STANDARD_FINALIZERS = ("foregroundDeletion", "orphan", "kubernetes")
 
 
-def shaped(kind: Kind, document: Json) -> Json:
-    """Pruned and with defaults, where the kind has a schema."""
+def shaped(kind: Kind, document: Json, old: Json | None = None) -> Json:
+    """Pruned and with defaults, where the kind has a schema. What is the old version's very own stays."""
     if kind.schema is None:
         return {**(kind.fresh or {}), **document}
-    body = {key: value for key, value in document.items() if key not in ("metadata", "apiVersion", "kind")}
-    kept = {key: document[key] for key in ("apiVersion", "kind", "metadata") if key in document}
-    schema: Json = {
-        **kind.schema,
-        "properties": {
-            key: value
-            for key, value in kind.schema.get("properties", {}).items()
-            if key not in ("metadata", "apiVersion", "kind")
-        },
-    }
-    return kept | structural.fill(schema, structural.prune(schema, body))
+    known = kind.schema.get("properties", {})
+    new = {key: document[key] for key in ("apiVersion", "kind", "metadata") if key in document}
+    for key, value in document.items():
+        if key in known and key not in new:
+            unchanged = old is not None and old.get(key) is value
+            new[key] = (
+                value if unchanged else structural.fill(known[key], structural.prune(known[key], value))
+            )
+    for key, schema in known.items():
+        if key not in new and "default" in schema:
+            new[key] = structural.fill(schema, schema["default"])
+    return new
 
 
 def check_kind(resource: Resource, document: Mapping[str, Any]) -> None:
@@ -63,14 +64,22 @@ def check(kind: Kind, new: Json, old: Json | None) -> None:
     causes = [*_name_faults(new["metadata"]), *_owner_faults(new["metadata"])]
     causes += _finalizer_faults(kind, new["metadata"], old["metadata"] if old else None)
     if kind.schema is not None:
-        body = {key: value for key, value in new.items() if key not in ("metadata", "apiVersion", "kind")}
-        causes += structural.faults(dict(kind.schema), body)
+        causes += _schema_faults(kind.schema, new, old or {})
     if not any(cause.reason in BLOCKING for cause in causes):
         causes += kind.rule(new, old)
     elif kind.rule is not no_rule:
         causes.append(Cause("FieldValueInvalid", "<nil>", "some validation rules were not checked"))
     if causes:
         raise invalid(kind.resource, new["metadata"].get("name", ""), causes)
+
+
+def _schema_faults(schema: Mapping[str, Any], new: Json, old: Json) -> Iterator[Cause]:
+    for name in schema.get("required", ()):
+        if name not in new:
+            yield Cause("FieldValueRequired", name, "Required value")
+    for key, below in schema.get("properties", {}).items():
+        if key in new and key not in ("metadata", "apiVersion", "kind") and new[key] is not old.get(key):
+            yield from structural.faults(below, new[key], key)
 
 
 def _name_faults(metadata: Json) -> Iterator[Cause]:
@@ -132,7 +141,7 @@ def updated(kind: Kind, old: Json, body: Json, subresource: str) -> Json:
     if subresource == "status":
         status = {"status": body["status"]} if "status" in body else {}
         kept = {key: value for key, value in old.items() if key != "status"}
-        return shaped(kind, kept | status)
+        return shaped(kind, kept | status, old)
     given = body.get("metadata") or {}
     metadata = {key: value for key, value in given.items() if key not in KEPT_BY_SERVER and value is not None}
     metadata.pop("managedFields", None)
@@ -142,7 +151,7 @@ def updated(kind: Kind, old: Json, body: Json, subresource: str) -> Json:
         new.pop("status", None)
         if "status" in old:
             new["status"] = old["status"]
-    new = shaped(kind, new)
+    new = shaped(kind, new, old)
     if kind.has_generation and _content(kind, new) != _content(kind, old):
         metadata["generation"] = old["metadata"].get("generation", 0) + 1
     return new
