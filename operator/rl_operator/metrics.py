@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from rl_operator.job_facts import JobFacts
 from rl_operator.runtime.api import Call
@@ -30,6 +30,7 @@ class Metrics:
     """A registry of its own and what counts into it. Thread-safe. It observes workers and queue."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a series of each counter's birth: nobody asks, and it doubles them
         self.registry = CollectorRegistry()
         self._passes()
         self._queue()
