@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +26,13 @@ def load_job(path: str, overrides: Sequence[str] = ()) -> TrainingJob:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def leave(message: str) -> None:
+    """End the process, from a thread, where an environment never comes back."""
+    code = failed(message)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def failed(text: str, code: ExitCode = ExitCode.APPLICATION_FAILURE) -> int:

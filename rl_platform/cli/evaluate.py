@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from pydantic.alias_generators import to_camel
 
 from rl_platform.checkpoints.errors import CheckpointError
-from rl_platform.cli.errors import Refused, failed, load_job
+from rl_platform.cli.errors import Refused, failed, leave, load_job, say
+from rl_platform.cli.players import MODELS, model_names, players
 from rl_platform.driver.building import BadConfiguration, environments
 from rl_platform.driver.evaluation import evaluate as play
+from rl_platform.driver.result import Evaluation
 from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 from rl_platform.serving.loading import PolicyNotFoundError, load_policy
 from rl_platform.serving.registry import RegistryError
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.mlflow_settings import own_store
+
+WRONG_INPUT = (BadConfiguration, PolicyNotFoundError, RegistryError, CheckpointError, ValueError)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Prints mean, deviation and range of the returns."""
     try:
-        job = _job(arguments)
-        adapter = environments(job, min(arguments.episodes, job.spec.rollouts.envs_per_worker))
+        result = _played(arguments)
     except Refused:
         return int(ExitCode.BAD_CONFIGURATION)
-    except (BadConfiguration, EnvironmentFault, ValueError) as error:
-        return failed(str(error), ExitCode.BAD_CONFIGURATION)
-    try:
-        actors = _actors(arguments, list(adapter.lanes))
-        result = play(adapter, actors, arguments.episodes, arguments.seed)
-        assert result is not None  # nobody asks it to stop
-    except (PolicyNotFoundError, RegistryError, CheckpointError, ValueError) as error:
+    except WRONG_INPUT as error:
         return failed(str(error), ExitCode.BAD_CONFIGURATION)
     except EnvironmentFault as error:
         return failed(str(error))
-    finally:
-        adapter.close()
     if arguments.json:
         names = result.__dataclass_fields__
         print(json.dumps({to_camel(name): getattr(result, name) for name in names}))
@@ -51,31 +49,70 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return int(ExitCode.DONE)
 
 
-def _actors(arguments: argparse.Namespace, policies: list[str]) -> dict[str, Actor]:
+def _played(arguments: argparse.Namespace) -> Evaluation:
+    job, run = _job(arguments)
+    watchdog = Watchdog(job.spec.environment.step_timeout_seconds, leave)
+    adapter = environments(job, min(arguments.episodes, job.spec.rollouts.envs_per_worker), watchdog)
+    try:
+        actors = _actors(arguments, job, run, list(adapter.lanes))
+        for policy, lanes in adapter.lanes.items():
+            if actors[policy].spaces != lanes.spaces:
+                raise ValueError(
+                    f"policy {policy} of {arguments.source} was trained for other spaces than "
+                    f"those of {adapter.name}"
+                )
+        result = play(adapter, actors, arguments.episodes, arguments.seed, watchdog)
+    finally:
+        adapter.close()
+    assert result is not None  # nobody asks it to stop
+    return result
+
+
+def _actors(
+    arguments: argparse.Namespace, job: TrainingJob, run: Path | None, policies: list[str]
+) -> dict[str, Actor]:
     """One actor per policy; where there is only one, whatever name it was trained under."""
-    several = len(policies) > 1
+    registry = arguments.tracking_uri
+    if registry is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+        place = run or Path("runs") / job.metadata.name
+        registry = own_store(place) if (place / "mlflow.db").is_file() else None
+    if len(policies) == 1:
+        return {policies[0]: load_policy(arguments.source, tracking_uri=registry).actor}
+    found = players(arguments.source, job.registered_model, policies)
+    if arguments.source.startswith(MODELS):
+        say("playing " + ", ".join(f"{policy}: {uri}" for policy, uri in found.items()))
     return {
-        name: load_policy(
-            arguments.source, tracking_uri=arguments.tracking_uri, policy=name if several else None
-        ).actor
-        for name in policies
+        policy: load_policy(uri, tracking_uri=registry, policy=policy).actor for policy, uri in found.items()
     }
 
 
-def _job(arguments: argparse.Namespace) -> TrainingJob:
-    """The job whose environment is played: given, or the ``spec.yaml`` of the run that the source lies in."""
+def _job(arguments: argparse.Namespace) -> tuple[TrainingJob, Path | None]:
+    """The job whose environment is played, and its run's folder where the source lies in one."""
     if arguments.manifest:
-        return load_job(arguments.manifest)
+        return load_job(arguments.manifest), None
     source = arguments.source
-    if source.startswith("models:/"):
-        name = source.removeprefix("models:/").partition("@")[0].partition("/")[0]
-        places = [Path("runs") / name]
-    else:
-        path = Path(source.removeprefix("file://")).resolve()
-        places = [path, *path.parents][:4]
-    for place in places:
+    if source.startswith(MODELS):
+        return _job_of_model(source)
+    path = Path(source.removeprefix("file://")).resolve()
+    for place in [path, *path.parents][:4]:
         if (place / "spec.yaml").is_file():
-            return load_job(str(place / "spec.yaml"))
-    raise ValueError(
+            return load_job(str(place / "spec.yaml")), place
+    raise _unknown(source)
+
+
+def _job_of_model(source: str) -> tuple[TrainingJob, Path]:
+    """Of the run called as the model is; a model of several may have its policy's name behind that."""
+    name = source.removeprefix(MODELS).partition("@")[0].partition("/")[0]
+    parts = name.split("-")
+    for place in (Path("runs") / "-".join(parts[:length]) for length in range(len(parts), 0, -1)):
+        if (place / "spec.yaml").is_file():
+            job = load_job(str(place / "spec.yaml"))
+            if name in (place.name, *model_names(job)):
+                return job, place
+    raise _unknown(source)
+
+
+def _unknown(source: str) -> ValueError:
+    return ValueError(
         f"cannot tell which environment {source} was trained in: name its job with --manifest FILE"
     )

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rl_platform.cli.errors import Refused, failed, load_job
+from rl_platform.cli.errors import Refused, failed, leave, load_job
 from rl_platform.driver.building import BadConfiguration, assemble
+from rl_platform.driver.preflight import preflight
 from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.envs.watchdog import Watchdog
 from rl_platform.spec.driver_protocol import ExitCode
 
 
 def plan(path: str, overrides: Sequence[str]) -> int:
     try:
         job = load_job(path, overrides)
-        assembly = assemble(job)
+        watchdog = Watchdog(job.spec.environment.step_timeout_seconds, leave)
+        preflight(job, watchdog)
+        assembly = assemble(job, watchdog)
     except Refused:
         return int(ExitCode.BAD_CONFIGURATION)
-    except (BadConfiguration, EnvironmentFault) as error:
+    except BadConfiguration as error:
         return failed(str(error), ExitCode.BAD_CONFIGURATION)
+    except EnvironmentFault as error:
+        return failed(str(error))
     try:
         print(assembly.plan.describe())
     finally:

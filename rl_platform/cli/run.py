@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import warnings
 from pathlib import Path
 
 from rl_platform.cli.errors import Refused, failed, load_job
@@ -14,6 +14,7 @@ from rl_platform.driver.run_folder import RunFolderError, Taking
 from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.mlflow_settings import tracking_server
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output) if arguments.output else Path("runs") / job.metadata.name
     line = ProgressLine(job.spec.stop)
     quiet = arguments.quiet
+    warnings.formatwarning = _warning
     try:
         result = train(
             job,
@@ -46,6 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(result.to_json()))
     return int(result.exit_code)
+
+
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """As a person needs it: what an environment does wrong, and not which line of ours has seen it."""
+    del category, filename, lineno, line
+    return f"warning: {message}\n"
 
 
 def closing_lines(job: TrainingJob, result: Result) -> str:
@@ -75,10 +85,8 @@ def closing_lines(job: TrainingJob, result: Result) -> str:
         lines.append(f"  model      {model.uri} (version {model.version})")
         if model.message:
             lines.append(f"             {model.message}")
-        folder = Path(result.folder or ".").resolve()
-        own = f"sqlite:///{folder / 'mlflow.db'}"
-        tracking = job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI") or own
-        lines += ["", "Load the policy:", *_snippet(job, model.uri, tracking)]
+        server = tracking_server(job, Path(result.folder or "."))
+        lines += ["", "Load the policy:", *_snippet(job, model.uri, server)]
     return "\n".join(lines)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from rl_platform.checkpoints.checkpoint import CheckpointRef
-from rl_platform.checkpoints.store import CheckpointStore
-from rl_platform.driver.building import assemble, environments
+from rl_platform.driver.building import BadConfiguration, assemble, environments
+from rl_platform.driver.claiming import attempt_of_environment, open_store
 from rl_platform.driver.drain import Drain
-from rl_platform.driver.evaluation import evaluate, preflight
+from rl_platform.driver.evaluation import evaluate
 from rl_platform.driver.guard import Bounds, DivergenceGuard, Observed, Trouble, episode_bound
+from rl_platform.driver.preflight import preflight
 from rl_platform.driver.process_start import seconds_since_process_start
 from rl_platform.driver.result import Evaluation
 from rl_platform.driver.run_folder import RunFolder
@@ -24,6 +24,7 @@ from rl_platform.envs.watchdog import Watchdog
 from rl_platform.execution.item import Item
 from rl_platform.spec.conditions import StopReason
 from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.mlflow_settings import tracking_server
 from rl_platform.tracking.report import Report
 
 DRAIN_GRACE_SECONDS = 20.0
@@ -56,7 +57,8 @@ class Attempt:
         self.guard = DivergenceGuard(Bounds(episode_env_steps=episodes))
         self.rule = StopRule(job.spec.stop)
         self.watchdog = Watchdog(job.spec.environment.step_timeout_seconds, on_hang)
-        self._preflight()
+        self._refuse_bad_server()
+        preflight(job, self.watchdog)
         self.assembly = assemble(job, self.watchdog)
         self.counters = self.assembly.plan.counters
         self.last: CheckpointRef | None = None
@@ -69,7 +71,7 @@ class Attempt:
 
         Whether there was a checkpoint. One that does not fit raises BadConfiguration, with nothing written.
         """
-        self.store = _open_store(self.job, self.folder)
+        self.store = open_store(self.job, self.folder)
         resumed = resume and self._take_up()
         if not resumed:
             restore_policies(self.job, self.assembly)
@@ -78,13 +80,20 @@ class Attempt:
         self.store.claim()
         self.env_steps_before = self.counters.env_steps
         self.telemetry = Telemetry(
-            self.job, self.folder, self.store.attempt, self.env_steps_before, self.on_report
+            self.job,
+            self.folder,
+            attempt_of_environment() or self.store.attempt,
+            self.env_steps_before,
+            self.on_report,
         )
+        self.rule.stop = self.telemetry.desired_stop() or self.rule.stop
         return resumed
 
     def run(self) -> StopReason:
         """Until a stop rule holds or the run is asked to stop. Raises TrainingTrouble."""
         self._clock()
+        if self.asked_to_stop():
+            return StopReason.DRAINED
         if self.last is not None:
             done = self.rule.reason(self._standing())
             if done is not None:
@@ -101,7 +110,7 @@ class Attempt:
             if reason is None:
                 # Before any checkpoint of this moment, which then knows that it was evaluated.
                 self._evaluate_if_due()
-                if self.drain.noticed() and self._may_stop(scheduled):
+                if self.asked_to_stop() and self._may_stop(scheduled):
                     reason = StopReason.DRAINED
             if reason is not None:
                 return reason
@@ -131,22 +140,26 @@ class Attempt:
         spec = self.job.spec.evaluation
         if not spec.episodes:
             return None
-        adapter = environments(self.job, min(spec.episodes, self.job.spec.rollouts.envs_per_worker))
+        count = min(spec.episodes, self.job.spec.rollouts.envs_per_worker)
+        adapter = environments(self.job, count, self.watchdog)
         try:
             actors = self.assembly.actors()
-            noticed = self.drain.noticed
-            return evaluate(adapter, actors, spec.episodes, spec.seed, self.watchdog, noticed)
+            return evaluate(adapter, actors, spec.episodes, spec.seed, self.watchdog, self.asked_to_stop)
         finally:
             adapter.close()
 
-    def _preflight(self) -> None:
-        """Make one environment and step it once: a broken one fails here, before anything is started."""
-        with self.watchdog.one_call():
-            adapter = environments(self.job, 1)
-        try:
-            preflight(adapter, self.watchdog)
-        finally:
-            adapter.close()
+    def asked_to_stop(self) -> bool:
+        """By a signal or through the endpoints."""
+        if self.telemetry.drain_requested:
+            self.drain.request("POST /drain")
+        return self.drain.noticed()
+
+    def _refuse_bad_server(self) -> None:
+        if self.job.spec.tracking.enabled:
+            try:
+                tracking_server(self.job, self.folder.path)
+            except ValueError as error:
+                raise BadConfiguration(str(error)) from error
 
     def _take_up(self) -> bool:
         found = self.store.load_latest()
@@ -184,8 +197,6 @@ class Attempt:
         trouble = self.guard.check(observed, {name: run.published[name].weights for name in run.trained})
         if trouble is not None:
             raise TrainingTrouble(trouble)
-        if self.telemetry.drain_requested:
-            self.drain.request("POST /drain")
         self.rule.stop = self.telemetry.desired_stop() or self.rule.stop
         return self.rule.reason(self._standing())
 
@@ -227,10 +238,3 @@ class Attempt:
             if self.last is not None:
                 self.store.pin(self.last)
         self.paused += time.perf_counter() - before
-
-
-def _open_store(job: TrainingJob, folder: RunFolder) -> CheckpointStore:
-    spec = job.spec.checkpoint
-    uri = spec.uri or str(Path(folder.checkpoints))
-    attempt = CheckpointStore(uri, keep=spec.keep).highest_attempt() + 1
-    return CheckpointStore(uri, attempt=attempt, keep=spec.keep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +57,18 @@ class Assembly:
         self.workers.close()
 
 
-def environments(job: TrainingJob, count: int) -> EnvironmentAdapter:
-    """``count`` environments of the job. Raises BadConfiguration or EnvironmentFault."""
+def environments(job: TrainingJob, count: int, watchdog: Watchdog | None = None) -> EnvironmentAdapter:
+    """``count`` environments of the job. Raises BadConfiguration or EnvironmentFault.
+
+    ``watchdog`` bounds the time that their constructors take.
+    """
     mapping = [(policy.name, list(policy.agents)) for policy in job.spec.policies] or [
         (DEFAULT_POLICY, ["*"])
     ]
+    watching = watchdog.one_call(count) if watchdog is not None else nullcontext()
     try:
-        return make_adapter(job.spec.environment, count, mapping)
+        with watching:
+            return make_adapter(job.spec.environment, count, mapping)
     except ValueError as error:  # unknown ids and spaces that are not supported
         raise BadConfiguration(str(error)) from error
 
@@ -72,7 +78,7 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:
     refuse_unsupported(job)
     name, algorithm, config = chosen_algorithm(job)
     spec = job.spec
-    adapter = environments(job, spec.rollouts.envs_per_worker)
+    adapter = environments(job, spec.rollouts.envs_per_worker, watchdog)
     try:
         policies = policies_of(job, adapter, algorithm, config)
         trained = tuple(each for each in policies if _is_trained(job, each))

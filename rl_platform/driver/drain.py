@@ -14,6 +14,7 @@ class Drain:
 
     def __init__(self, on_request: Callable[[str], None] = lambda by: None) -> None:
         self.requested_by: str | None = None
+        self.signals = 0  # received so far
         self._on_request = on_request
         self._noticed = False
 
@@ -44,6 +45,7 @@ class Drain:
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         del frame
+        self.signals += 1
         if self.requested_by and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.request(signal.Signals(number).name)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
 
 import numpy as np
 
 from rl_platform.data.trajectory import ENDED
-from rl_platform.data.tree import ACTION_MASK, Tree
+from rl_platform.data.tree import Tree
 from rl_platform.driver.result import Evaluation
 from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, Lanes
 from rl_platform.envs.watchdog import Watchdog
@@ -34,7 +33,7 @@ def evaluate(
     """
     quota = np.full(adapter.num_envs, episodes // adapter.num_envs)
     quota[: episodes % adapter.num_envs] += 1
-    arrivals = {policy: _arrivals(lanes) for policy, lanes in adapter.lanes.items()}
+    arrivals = {policy: arrivals_of(lanes) for policy, lanes in adapter.lanes.items()}
     states = {policy: actors[policy].initial_state(len(lanes)) for policy, lanes in adapter.lanes.items()}
     seeds = np.random.SeedSequence([seed, 0xE7A1]).generate_state(adapter.num_envs, np.uint32)
     with _watching(watchdog):
@@ -88,7 +87,8 @@ def _watching(watchdog: Watchdog | None) -> AbstractContextManager[None]:
     return watchdog.one_call() if watchdog is not None else nullcontext()
 
 
-def _arrivals(lanes: Lanes) -> Arrivals:
+def arrivals_of(lanes: Lanes) -> Arrivals:
+    """Room for what a tick brings to the lanes of one policy."""
     count = len(lanes)
     obs: Tree = {path: np.zeros((count, *leaf.shape), leaf.dtype) for path, leaf in lanes.spaces.obs.items()}
     return Arrivals(
@@ -116,30 +116,3 @@ def _act(actor: Actor, arrivals: Arrivals, state: Tree, lockstep: bool) -> np.nd
         for path, leaf in act.state.items():
             state[path][ready] = leaf
     return actions
-
-
-def preflight(adapter: EnvironmentAdapter, watchdog: Watchdog) -> None:
-    """Reset and step once with a harmless action. Raises EnvironmentFault where the environment is broken."""
-    arrivals = {policy: _arrivals(lanes) for policy, lanes in adapter.lanes.items()}
-    with _watching(watchdog):
-        adapter.reset_into(arrivals, list(range(adapter.num_envs)))
-        actions = {policy: _some_action(lanes, arrivals[policy]) for policy, lanes in adapter.lanes.items()}
-        adapter.step_into(actions, arrivals)
-
-
-def _some_action(lanes: Lanes, arrivals: Arrivals) -> np.ndarray:
-    """Zero for a Box (or its nearest bound), else the first legal choice."""
-    space, count = lanes.spaces.action, len(lanes)
-    if space.kind == "box":
-        low, high = np.array(space.low).reshape(space.shape), np.array(space.high).reshape(space.shape)
-        return np.broadcast_to(np.clip(np.zeros(space.shape), low, high), (count, *space.shape)).astype(
-            np.float32
-        )
-    mask = arrivals.obs.get(ACTION_MASK)
-    choices = np.zeros((count, max(1, space.size)), np.int64)
-    if mask is not None:
-        edges = np.cumsum([0, *space.categories])
-        for component, (start, end) in enumerate(pairwise(edges)):
-            choices[:, component] = mask[:, start:end].argmax(axis=1)
-    actions: np.ndarray = choices + np.array(space.start or 0)
-    return actions.reshape(count, *space.shape)

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from rl_platform.checkpoints.errors import CheckpointError
+from rl_platform.checkpoints.errors import CheckpointError, StaleAttempt
 from rl_platform.driver.attempt import Attempt, TrainingTrouble
 from rl_platform.driver.building import BadConfiguration
+from rl_platform.driver.drain import Drain
 from rl_platform.driver.http import EndpointError
 from rl_platform.driver.result import Evaluation, Result, State, versions, weights_digest
 from rl_platform.driver.run_folder import RunFolder, RunFolderError
@@ -44,9 +45,9 @@ class Outcome:
         self.owned = False  # whether the folder is this run's: a result of another one is not replaced
         self.result = Result("Failed", FailureReason.INTERNAL_ERROR)
 
-    def end(self, reason: StopReason) -> None:
+    def end(self, reason: StopReason, message: str = "") -> None:
         """The run ended as it should; written before anything that can still fail."""
-        self._fill("Drained" if reason is StopReason.DRAINED else "Succeeded", reason, "")
+        self._fill("Drained" if reason is StopReason.DRAINED else "Succeeded", reason, message)
         self._write()
 
     @contextmanager
@@ -54,6 +55,10 @@ class Outcome:
         """Turn what goes wrong into a result; what was saved before stays."""
         try:
             yield
+        except StaleAttempt as error:
+            # Another driver goes on from the checkpoints: nothing has failed.
+            self.cause = error
+            self._fill("Drained", StopReason.DRAINED, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the result's reason
             self.cause = error
             self._fill("Failed", _reason(error), _message(error))
@@ -72,14 +77,15 @@ class Outcome:
         sys.stderr.flush()
         os._exit(int(self.result.exit_code))
 
-    def close(self) -> None:
-        """Write what is known now, flush the outlets, let go of the environments."""
+    def close(self, drain: Drain) -> None:
+        """Write what is known now, flush the outlets (a new signal ends that), close the environments."""
+        before = drain.signals
         try:
             self._write()
         except RunFolderError as error:
             self.result.message = f"{self.result.message} ({error})".strip()
         if self.telemetry is not None:
-            self.telemetry.finish(self.result)
+            self.telemetry.finish(self.result, lambda: drain.signals > before)
             self.result.message = self.result.message or self.telemetry.warning() or ""
         if self.attempt is not None:
             self.attempt.assembly.close()

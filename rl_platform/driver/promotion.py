@@ -21,7 +21,7 @@ from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor
 from rl_platform.serving.bundle import BundleError, open_bundle, write_bundle
 from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, promotion
-from rl_platform.serving.registry_process import RegistryProcess
+from rl_platform.serving.registry_process import RegistryProcess, RegistryStopped
 from rl_platform.tracking.mlflow_tracker import MlflowTracker
 
 CHAMPIONS = "champions.partial"  # where the present ones are while they are compared with
@@ -40,11 +40,13 @@ class Candidate:
 def promote(
     attempt: Attempt, result: Result, tracker: MlflowTracker, registry: RegistryProcess
 ) -> RegisteredModel | None:
-    """Register every trained policy; the first one is returned. A registry that fails is told, not raised."""
+    """Register every trained policy; the first one is returned. A registry that fails is told, not raised.
+
+    Raises RegistryStopped where the run is asked to stop meanwhile.
+    """
     candidate = _best(attempt, result)
-    run_id = (
-        attempt.telemetry.run_id()
-    )  # whoever is first to a new store migrates it: that must be one process
+    # Whoever is first to a new store migrates it: that must be one process.
+    run_id = attempt.telemetry.run_id(attempt.asked_to_stop)
     names = {policy: _model_name(attempt, policy) for policy in attempt.assembly.run.trained}
     try:
         champions = _champions(attempt, names, tracker.tracking_uri, registry)
@@ -56,7 +58,9 @@ def promote(
             for policy, name in names.items()
         ]
     except RegistryError as error:
-        result.message = f"the model was not registered: {error}"
+        result.message = (
+            f"the model was not registered: {error}; register it later with rlp flush {attempt.folder.path}"
+        )
         return None
     finally:
         shutil.rmtree(attempt.folder.path / CHAMPIONS, ignore_errors=True)
@@ -130,10 +134,14 @@ def _champions_return(attempt: Attempt, champions: Mapping[str, Champion]) -> tu
             if actor.spaces != attempt.assembly.policies[policy].spaces:
                 return None, f"version {champion.version} was trained for other spaces"
             actors[policy] = actor
-        adapter = environments(attempt.job, min(spec.episodes, attempt.job.spec.rollouts.envs_per_worker))
+        count = min(spec.episodes, attempt.job.spec.rollouts.envs_per_worker)
+        adapter = environments(attempt.job, count, attempt.watchdog)
         try:
-            played = evaluate(adapter, actors, spec.episodes, spec.seed)
-            return (played.return_mean, None) if played is not None else (None, "it was not evaluated")
+            stop = attempt.asked_to_stop
+            played = evaluate(adapter, actors, spec.episodes, spec.seed, attempt.watchdog, stop)
+            if played is None:
+                raise RegistryStopped
+            return played.return_mean, None
         finally:
             adapter.close()
     except (BundleError, EnvironmentFault, ValueError) as error:

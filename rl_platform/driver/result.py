@@ -6,7 +6,7 @@ import hashlib
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -88,6 +88,20 @@ class Result:
                 to_camel(name): value for name, value in asdict(self.evaluation).items()
             }
         return document
+
+    @staticmethod
+    def from_json(document: Mapping[str, Any]) -> Result:
+        """What `to_json` gave, of this version or an earlier one. Raises TypeError or KeyError for others."""
+        names = {to_camel(each.name): each.name for each in fields(Result)}
+        known = {names[name]: value for name, value in document.items() if name in names}
+        if known.get("evaluation"):
+            spelled = {to_camel(each.name): each.name for each in fields(Evaluation)}
+            known["evaluation"] = Evaluation(
+                **{spelled[name]: value for name, value in known["evaluation"].items()}
+            )
+        if known.get("model"):
+            known["model"] = RegisteredModel(**known["model"])
+        return Result(**known)
 
 
 def weights_digest(weights: Mapping[str, np.ndarray]) -> str:

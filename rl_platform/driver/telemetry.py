@@ -14,17 +14,19 @@ from rl_platform.driver.result import Result, State, versions
 from rl_platform.driver.run_folder import RunFolder
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.driver_protocol import (
+    DESIRED_ENV,
     HOST_ENV,
     LINGER_SECONDS,
     PORT_ENV,
     TOKEN_FILE_ENV,
+    Desired,
     EdgeProgress,
     FailureProgress,
     Progress,
     ProgressState,
 )
 from rl_platform.spec.running import StopSpec
-from rl_platform.spec.status import CheckpointStatus
+from rl_platform.spec.status import CheckpointStatus, ModelStatus
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLog
 from rl_platform.tracking.report import Report
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from rl_platform.tracking.prometheus import RunMetrics
 
 FLUSH_SECONDS = 120.0
+DRAINED_SECONDS = 5.0  # whoever stopped the run waits, and the next attempt sends what is left
 RUN_ID_SECONDS = 60.0
 MLFLOW_STATUS: dict[State, Status] = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}
 
@@ -57,12 +60,14 @@ class Telemetry:
         self.tracker: MlflowTracker | None = None
         self.metrics: RunMetrics | None = None
         self.endpoints: DriverEndpoints | None = None
+        self._checkpoint: CheckpointRef | None = None
+        self._changed = _changed_since_written()
         self._open_endpoints()
 
-    def run_id(self) -> str | None:
+    def run_id(self, stop: Callable[[], bool]) -> str | None:
         """MLflow's run, once its child process has made it; None where the server does not answer in time."""
         until = time.monotonic() + RUN_ID_SECONDS
-        while self.tracker is not None and time.monotonic() < until:
+        while self.tracker is not None and time.monotonic() < until and not stop():
             run_id = self.tracker.run_id()
             if run_id is not None or self.tracker.warning() is not None:
                 return run_id
@@ -89,6 +94,7 @@ class Telemetry:
             self.on_report(report)
 
     def checkpointed(self, ref: CheckpointRef) -> None:
+        self._checkpoint = ref
         if self.metrics is not None:
             self.metrics.checkpointed(ref.env_steps, time.time())
 
@@ -98,25 +104,26 @@ class Telemetry:
 
     def desired_stop(self) -> StopSpec | None:
         """Stop rules that replace those of the manifest, if somebody put them."""
-        desired = self.endpoints.desired() if self.endpoints is not None else None
+        desired = (self.endpoints.desired() if self.endpoints is not None else None) or self._changed
         return desired.stop if desired is not None else None
 
     def warning(self) -> str | None:
         """What a person should know, such as an MLflow server that does not answer."""
         return self.tracker.warning() if self.tracker is not None else None
 
-    def finish(self, result: Result) -> None:
-        """Flush, show the final progress until it is acknowledged, close."""
+    def finish(self, result: Result, stop: Callable[[], bool]) -> None:
+        """Flush until ``stop`` says otherwise, show the final progress until it is acknowledged, close."""
         self.log.close()
         if self.tracker is not None:
-            self.tracker.finish(MLFLOW_STATUS[result.state], FLUSH_SECONDS)
+            seconds = DRAINED_SECONDS if result.state == "Drained" else FLUSH_SECONDS
+            self.tracker.finish(MLFLOW_STATUS[result.state], seconds, stop)
         if self.endpoints is not None:
             self.endpoints.publish(self._final(result))
             self.endpoints.wait_for_ack(LINGER_SECONDS)
             self.endpoints.close()
 
     def _open_endpoints(self) -> None:
-        port = os.environ.get(PORT_ENV) or self.job.spec.driver.port
+        port = endpoints_port(self.job)
         if port is None:
             return
         from rl_platform.driver.http import DriverEndpoints
@@ -170,9 +177,27 @@ class Telemetry:
             episodes=result.episodes,
             episode_return_mean=result.episode_return_mean,
             wall_seconds=result.wall_seconds,
+            checkpoint=_checkpoint_status(self._checkpoint),
+            model=_model_status(result),
             stop_reason=None if failed else StopReason(result.reason),
             failure=failure,
         )
+
+
+def _changed_since_written() -> Desired | None:
+    """What the operator knows at the start of the attempt that is not in the job's file."""
+    document = os.environ.get(DESIRED_ENV)
+    return Desired.model_validate_json(document) if document else None
+
+
+def _model_status(result: Result) -> ModelStatus | None:
+    model = result.model
+    return ModelStatus(name=model.name, version=model.version, uri=model.uri) if model is not None else None
+
+
+def endpoints_port(job: TrainingJob) -> str | int | None:
+    """Where the endpoints are to be; None where none are wanted."""
+    return os.environ.get(PORT_ENV) or job.spec.driver.port
 
 
 def seconds_left(stop: StopSpec, report: Report) -> float | None:

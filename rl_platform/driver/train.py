@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, get_args
 
 from rl_platform.driver.attempt import Attempt
 from rl_platform.driver.drain import Drain
+from rl_platform.driver.finished import finished
 from rl_platform.driver.outcome import Outcome
 from rl_platform.driver.promotion import promote
 from rl_platform.driver.result import Result
 from rl_platform.driver.run_folder import RunFolder, Taking
-from rl_platform.serving.registry_process import RegistryProcess
+from rl_platform.driver.telemetry import endpoints_port
+from rl_platform.serving.registry_process import RegistryProcess, RegistryStopped
 from rl_platform.spec.conditions import StopReason
-from rl_platform.spec.manifest import dump_manifest
+from rl_platform.spec.manifest import as_job, dump_manifest
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.report import Report
 
@@ -30,7 +33,7 @@ class TrainingFailed(Exception):
 
 
 def train(
-    job: TrainingJob,
+    job: TrainingJob | Mapping[str, Any] | str | Path,
     output: str | Path | None = None,
     *,
     taking: Taking = "new",
@@ -39,25 +42,35 @@ def train(
 ) -> Result:
     """Run a job in this process, in the folder ``output`` (``runs/<name>`` by default), to its end.
 
-    SIGINT and SIGTERM checkpoint and end it as Drained. Raises TrainingFailed where the run fails, and
-    RunFolderError where the folder holds another run and ``taking`` is neither ``overwrite`` nor ``resume``.
+    ``job``: a TrainingJob, a manifest's path, or its content as a dict. A finished run is not run again by
+    ``resume``: its result is returned. SIGINT and SIGTERM checkpoint and end a run as Drained.
+    Raises TrainingFailed where the run fails, RunFolderError where the folder holds another run and
+    ``taking`` is neither ``overwrite`` nor ``resume``, ManifestError where the job is wrong, and TypeError.
     """
+    job = as_job(job)
+    if taking not in get_args(Taking):
+        raise ValueError(f"taking is {taking!r}; expected one of {', '.join(get_args(Taking))}")
     folder = RunFolder(Path(output) if output else Path("runs") / job.metadata.name)
     outcome, phase = Outcome(job, folder), on_phase or (lambda name: None)
     drain = Drain(lambda by: phase(f"{by}: stopping at the next checkpoint (Ctrl-C again ends it at once)"))
     with folder.held(taking) as used:
+        before = finished(job, folder) if taking == "resume" and endpoints_port(job) is None else None
+        if before is not None:
+            phase("this run is finished: there is nothing to resume")
+            return before
         outcome.owned = not used
-        with drain.on_signals(), outcome.of_failures():
-            phase("preflight")
-            attempt = Attempt(job, folder, drain, outcome.hung, on_report)
-            _take(attempt, outcome, taking, phase)
-            phase("training")
-            reason = attempt.run()
-            phase("saving")
-            attempt.save()
-            _conclude(attempt, outcome, reason, phase)
-            phase("tracking")
-        outcome.close()
+        with drain.on_signals():
+            with outcome.of_failures():
+                phase("preflight")
+                attempt = Attempt(job, folder, drain, outcome.hung, on_report)
+                _take(attempt, outcome, taking, phase)
+                phase("training")
+                reason = attempt.run()
+                phase("saving")
+                attempt.save()
+                _conclude(attempt, outcome, reason, phase)
+                phase("tracking")
+            outcome.close(drain)
     if outcome.result.state == "Failed":
         raise TrainingFailed(outcome.result) from outcome.cause
     return outcome.result
@@ -81,17 +94,19 @@ def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Cal
         outcome.end(reason)
         return
     tracker = attempt.telemetry.tracker
-    registry = RegistryProcess() if tracker is not None else None
+    registry = RegistryProcess(attempt.asked_to_stop) if tracker is not None else None
     try:
         phase("evaluating")
         outcome.evaluation = attempt.evaluate()
-        if attempt.drain.noticed():
+        if attempt.asked_to_stop():
             outcome.end(StopReason.DRAINED)
             return
         outcome.end(reason)
         if tracker is not None and registry is not None:
             phase("registering")
             outcome.result.model = promote(attempt, outcome.result, tracker, registry)
+    except RegistryStopped:
+        outcome.end(StopReason.DRAINED, "the model is not registered yet: --resume does it")
     finally:
         if registry is not None:
             registry.close()

@@ -54,6 +54,8 @@ def observation_leaves(
         return _set_leaves(space, max_set_size, path)
     else:
         return {path: _leaf(space, path)}
+    if not children:
+        raise UnsupportedSpace(f"{path}: the space {space!r} is empty; expected at least one observation")
     leaves: dict[str, Leaf] = {}
     for child_path, child in children:
         leaves |= observation_leaves(child, max_set_size, child_path)
@@ -62,6 +64,7 @@ def observation_leaves(
 
 def action_space(space: gym_spaces.Space[Any], path: str = ACTION) -> ActionSpace:
     """The action space of a policy. Raises UnsupportedSpace, with ``path`` in its message."""
+    _refuse_empty(space, path)
     if isinstance(space, gym_spaces.Discrete):
         return ActionSpace("discrete", (), (int(space.n),), (int(space.start),))
     if isinstance(space, gym_spaces.MultiDiscrete) and space.nvec.ndim == 1:
@@ -99,10 +102,17 @@ def channels_first(shape: tuple[int, ...]) -> bool:
     return shape[0] < shape[2]
 
 
+def _refuse_empty(space: gym_spaces.Space[Any], path: str) -> None:
+    if 0 in (space.shape or ()):
+        raise UnsupportedSpace(
+            f"{path}: the space {space!r:.200} has no elements (its shape is {space.shape}); leave it out"
+        )
+
+
 def _leaf(space: gym_spaces.Space[Any], path: str) -> Leaf:
+    _refuse_empty(space, path)
     if isinstance(space, gym_spaces.Box):
-        low = float(space.low.min()) if space.low.size else -np.inf
-        high = float(space.high.max()) if space.high.size else np.inf
+        low, high = float(space.low.min()), float(space.high.max())
         if _is_image(space):
             height, width, channels = space.shape
             if channels_first(space.shape):
@@ -139,6 +149,7 @@ def _set_leaves(space: gym_spaces.Sequence, max_set_size: int | None, path: str)
         raise UnsupportedSpace(
             f"{path}: a Sequence of {feature!r:.200} is not supported; expected a Sequence of Box"
         )
+    _refuse_empty(feature, path)
     if max_set_size is None:
         raise UnsupportedSpace(
             f"{path}: a Sequence has no largest size of its own; set environment.maxSetSize to the most "

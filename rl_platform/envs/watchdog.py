@@ -42,6 +42,7 @@ class Watchdog:
         self._on_hang = on_hang
         self._seen: tuple[int, int | None] = (-1, None)
         self._times = 0
+        self._calls = 1
         self._before: Any = None
         self._by_signal = False
         self._inside = False
@@ -70,12 +71,18 @@ class Watchdog:
         self._inside = False
 
     @contextmanager
-    def one_call(self) -> Iterator[None]:
-        """What runs inside (a constructor, a reset, a step) must come back in time."""
-        with self:
-            self.beat += 1
-            yield
-            self.beat += 1
+    def one_call(self, calls: int = 1) -> Iterator[None]:
+        """What runs inside must come back in time: ``calls`` constructors, resets or steps, none of which
+        can be told from the next.
+        """
+        self._calls = calls
+        try:
+            with self:
+                self.beat += 1
+                yield
+                self.beat += 1
+        finally:
+            self._calls = 1
 
     def close(self) -> None:
         """Stop the thread, if there is one."""
@@ -86,7 +93,9 @@ class Watchdog:
         return self.timeout_seconds / 2
 
     def _problem(self) -> str:
-        return f"did not return within {self.timeout_seconds:g} s (environment.stepTimeoutSeconds)"
+        each = "" if self._calls == 1 else f" for each of {self._calls}"
+        seconds = self.timeout_seconds * self._calls
+        return f"did not return within {seconds:g} s (environment.stepTimeoutSeconds{each})"
 
     def _alarm(self, number: int, frame: FrameType | None) -> None:
         now = (self.beat, self.progress())
@@ -94,7 +103,7 @@ class Watchdog:
             self._seen, self._times = now, 0
             return
         self._times += 1
-        if self._times >= 2:
+        if self._times >= 2 * self._calls:
             raise EnvironmentHang(self._problem())
 
     def _watch(self) -> None:
@@ -106,6 +115,6 @@ class Watchdog:
                 seen, times = now, 0
                 continue
             times += 1
-            if times == 4 and self._on_hang is not None:
+            if times == 4 * self._calls and self._on_hang is not None:
                 number = "" if now[1] is None else f" number {now[1]}"
                 self._on_hang(f"environment {self.name!r}{number} {self._problem()}")

@@ -132,9 +132,10 @@ def register(
 ) -> ModelVersion:
     """Register a bundle as a version of ``name`` and give it an alias.
 
-    Done twice for the same job, attempt, checkpoint and policy it is the same version. ``champion`` is the
-    version that this one was compared with (None: there was none): where ``champion_alias`` has moved on
-    since, the new version becomes challenger, because it was not compared with the present one.
+    Done twice for the same job, checkpoint and policy it is the same version, whichever attempt does it.
+    ``champion`` is the version that this one was compared with (None: there was none): where
+    ``champion_alias`` has moved on since, the new version becomes challenger, because it was not compared
+    with the present one.
     ``metrics`` belong to the model, at ``env_steps``. Raises RegistryError.
     """
     import mlflow
@@ -145,7 +146,6 @@ def register(
     client = _client(tracking_uri)
     identity = {
         "rlplatform.job.uid": job_uid,
-        "rlplatform.attempt": str(attempt),
         "rlplatform.checkpoint.digest": checkpoint_digest,
         "rlplatform.policy": policy,
     }
@@ -155,7 +155,8 @@ def register(
             ensure_registered_model(client, name)
             model_id = log_model(client, name, Path(bundle), run_id)
             log_metrics(client, model_id, run_id, env_steps, metrics or {})
-            version = create_version(client, name, model_id, run_id, {**(tags or {}), **identity})
+            lineage = {**(tags or {}), "rlplatform.attempt": str(attempt), **identity}
+            version = create_version(client, name, model_id, run_id, lineage)
         message = None
         if alias == champion_alias:
             alias, message = checked_alias(client, name, str(version.version), champion, champion_alias)

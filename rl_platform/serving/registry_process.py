@@ -8,8 +8,10 @@ Run as ``python -m rl_platform.serving.registry_process``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -32,10 +34,21 @@ _ENVIRONMENT = {
 }
 
 
-class RegistryProcess:
-    """Started at once, so that MLflow is imported while the caller does something else. Close it."""
+POLL_SECONDS = 0.2
 
-    def __init__(self) -> None:
+
+class RegistryStopped(Exception):
+    """The caller was asked to stop. What was called may have been done: registering again is no harm."""
+
+
+class RegistryProcess:
+    """Started at once, so that MLflow is imported while the caller does something else. Close it.
+
+    ``stop`` says whether to wait no longer: then a call raises RegistryStopped, and the process is killed.
+    """
+
+    def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
+        self._stop = stop
         # Nobody reads errors while it runs: in a file they cannot fill a pipe and stop it.
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
@@ -62,9 +75,12 @@ class RegistryProcess:
         )
 
     def close(self) -> None:
-        """Let it end; kill it where it does not."""
+        """Let it end; kill it where it does not, or where nobody waits for it."""
+        if self._stop():
+            self._process.kill()
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -80,6 +96,9 @@ class RegistryProcess:
         try:
             self._process.stdin.write(json.dumps({"call": call, "with": arguments}) + "\n")
             self._process.stdin.flush()
+            while not select.select([self._process.stdout], [], [], POLL_SECONDS)[0]:
+                if self._stop():
+                    raise RegistryStopped
             line = self._process.stdout.readline()
         except OSError:
             line = ""

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rl_platform.spec import patterns
 from rl_platform.spec.driver_protocol import JOB_UID_ENV
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_names import MAX_TAG_VALUE, flat_params
@@ -65,14 +66,28 @@ def load_state(run_dir: Path, settings: MlflowSettings) -> dict[str, Any]:
     return state if state.get("server") == settings.shown_uri else {}
 
 
+def own_store(run_dir: Path) -> str:
+    """The URI of the sqlite store in a run's folder."""
+    return f"sqlite:///{run_dir.resolve() / 'mlflow.db'}"
+
+
+def tracking_server(job: TrainingJob, run_dir: Path) -> str:
+    """``spec.tracking.mlflowUri``, else MLFLOW_TRACKING_URI, else sqlite in the run's folder.
+
+    Raises ValueError where the variable holds what MLflow could not use: it would be told at the run's end.
+    """
+    uri = job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI") or own_store(run_dir)
+    if not re.fullmatch(patterns.TRACKING_URI, uri):
+        raise ValueError(f"MLFLOW_TRACKING_URI is {uri!r}; {patterns.SENTENCES[patterns.TRACKING_URI]}")
+    return uri
+
+
 def settings_of(
     job: TrainingJob, run_dir: Path, attempt: int, versions: Mapping[str, str | None]
 ) -> MlflowSettings:
-    """The settings of an attempt. The server is ``spec.tracking.mlflowUri``, else MLFLOW_TRACKING_URI, else
-    sqlite in the run's folder. A job without a uid of a cluster gets one that its folder keeps."""
+    """The settings of an attempt. A job without a uid of a cluster gets one that its folder keeps."""
     run_dir = run_dir.resolve()
-    own = f"sqlite:///{run_dir / 'mlflow.db'}"
-    uri = job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI") or own
+    uri = tracking_server(job, run_dir)
     before = load_settings(run_dir)
     kept = before.job_uid if before else str(uuid.uuid4())
     uid = os.environ.get(JOB_UID_ENV) or job.metadata.uid or kept
@@ -94,7 +109,7 @@ def settings_of(
     }
     return MlflowSettings(
         tracking_uri=uri,
-        artifact_location=(run_dir / "mlartifacts").as_uri() if uri == own else None,
+        artifact_location=(run_dir / "mlartifacts").as_uri() if uri == own_store(run_dir) else None,
         experiment=job.experiment,
         run_name=job.metadata.name,
         job_uid=uid,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 _MODULE = "rl_platform.tracking.mlflow_writer"
 _LOG = "writer.log"
 _GRACE_SECONDS = 5.0
+_POLL_SECONDS = 0.2
 _LONGEST_BACK_OFF_SECONDS = 60.0
 _QUICK_DEATHS = 3
 _ENVIRONMENT = {
@@ -82,11 +83,13 @@ class MlflowTracker:
         """Why MLflow is behind at present, or None."""
         return self._problem
 
-    def finish(self, status: Status, timeout_seconds: float) -> bool:
+    def finish(
+        self, status: Status, timeout_seconds: float, stop: Callable[[], bool] = lambda: False
+    ) -> bool:
         """Send the rest and the artifacts, end the run, stop the child. Whether all of that was done in time.
 
         Otherwise `warning` says how it can be done later. A server that takes nothing is given up long before
-        ``timeout_seconds``. True where nothing was ever started.
+        ``timeout_seconds``, and any as soon as ``stop`` says so. True where nothing was ever started.
         """
         if self._thread is None:
             return True
@@ -98,7 +101,9 @@ class MlflowTracker:
             self._finish = {"finish": status, "seconds": timeout_seconds}
             self._send(self._finish)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._finished is not None, timeout_seconds + _GRACE_SECONDS)
+            until = time.monotonic() + timeout_seconds + _GRACE_SECONDS
+            while self._finished is None and time.monotonic() < until and not stop():
+                self._changed.wait(_POLL_SECONDS)
             done = bool(self._finished)
             if not done:
                 self._give_up()

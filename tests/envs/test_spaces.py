@@ -94,6 +94,10 @@ def test_a_space_has_these_leaves(space: Space[Any], leaves: dict[str, Leaf]) ->
         (Dict(a=Graph(Box(0, 1, (1,)), None)), "obs/a: the space Graph"),
         (Tuple([Discrete(2), OneOf([Discrete(2)])]), "obs/1: the space OneOf"),
         (Sequence(Discrete(3)), r"obs: a Sequence of Discrete\(3\) is not supported"),
+        (Box(0, 1, (0,)), r"obs: the space Box.* has no elements \(its shape is \(0,\)\); leave it out"),
+        (Dict(a=Discrete(2), b=Box(0, 1, (3, 0))), "obs/b: the space Box.* has no elements"),
+        (Sequence(Box(0, 1, (0,))), "obs: the space Box.* has no elements"),
+        (Dict(a=Dict()), r"obs/a: the space Dict\(\) is empty"),
     ],
 )
 def test_an_unsupported_observation_is_refused_by_name_and_path(space: Space[Any], problem: str) -> None:
@@ -104,6 +108,11 @@ def test_an_unsupported_observation_is_refused_by_name_and_path(space: Space[Any
 def test_a_sequence_without_a_largest_size_says_which_field_is_missing() -> None:
     with pytest.raises(UnsupportedSpace, match=r"obs: .*set environment\.maxSetSize"):
         observation_leaves(POINTS)
+
+
+def test_an_action_without_elements_is_refused() -> None:
+    with pytest.raises(UnsupportedSpace, match="action: the space Box.* has no elements"):
+        action_space(Box(-1, 1, (0,)))
 
 
 @pytest.mark.parametrize(

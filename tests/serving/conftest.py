@@ -20,7 +20,7 @@ class Registry:
     def register(
         self, case: Case, name: str, attempt: int = 1, alias: str = "champion", **more: object
     ) -> ModelVersion:
-        folder = self.folder / "bundles" / f"{name}-{attempt}" / "policy"
+        folder = self.folder / "bundles" / f"{name}-{more.get('checkpoint_digest', attempt)}" / "policy"
         bundle = case.bundle(folder)
         arguments = {"job_uid": "uid-1", "checkpoint_digest": "abc", "run_id": self.run_id, **more}
         return register(self.uri, name, bundle.folder, alias=alias, attempt=attempt, **arguments)  # type: ignore[arg-type]
