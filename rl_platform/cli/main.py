@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
-from rl_platform.spec.driver_protocol import ExitCode
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,17 +20,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # more threads than one make small networks slower
     sys.path.insert(0, os.getcwd())  # entrypoints beside the manifest, as `python` itself would find them
-    arguments = _parser().parse_args(argv)
     try:
+        with _importing():
+            arguments = _parser().parse_args(argv)
         return int(arguments.command(arguments))
     except KeyboardInterrupt:
-        return 130
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.APPLICATION_FAILURE)
+        return 1
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """While libraries are imported, which takes seconds and which an exception may not survive, Ctrl-C ends
+    the process on the spot.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    os.write(2, b"interrupted: nothing was started\n")
+    os._exit(INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:
+    from rl_platform.cli.cluster_commands import add_cluster_commands
+
     parser = argparse.ArgumentParser(
         prog="rlp", description="Reinforcement learning from a TrainingJob manifest."
     )
@@ -85,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
 
     schema = commands.add_parser("schema", help="JSON schema of a TrainingJob, for editors")
     schema.set_defaults(command=_schema)
+
+    add_cluster_commands(commands)
     return parser
 
 
@@ -102,43 +133,50 @@ def _positive(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from rl_platform.cli.run import run
+    with _importing():
+        from rl_platform.cli.run import run
 
     return run(arguments)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from rl_platform.cli.validate import validate
+    with _importing():
+        from rl_platform.cli.validate import validate
 
     return validate(arguments.manifests)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from rl_platform.cli.evaluate import evaluate
+    with _importing():
+        from rl_platform.cli.evaluate import evaluate
 
     return evaluate(arguments)
 
 
 def _flush(arguments: argparse.Namespace) -> int:
-    from rl_platform.cli.flush import flush
+    with _importing():
+        from rl_platform.cli.flush import flush
 
     return flush(arguments.folder)
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from rl_platform.cli.plot import plot
+    with _importing():
+        from rl_platform.cli.plot import plot
 
     return plot(arguments.folders, arguments.output)
 
 
 def _algorithms(arguments: argparse.Namespace) -> int:
-    from rl_platform.cli.algorithms import algorithms
+    with _importing():
+        from rl_platform.cli.algorithms import algorithms
 
     return algorithms(arguments.name)
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from rl_platform.cli.plan import plan
+    with _importing():
+        from rl_platform.cli.plan import plan
 
     return plan(arguments.manifest, arguments.overrides)
 
@@ -146,10 +184,11 @@ def _plan(arguments: argparse.Namespace) -> int:
 def _schema(arguments: argparse.Namespace) -> int:
     import json
 
-    from rl_platform.spec.manifest import json_schema
+    with _importing():
+        from rl_platform.spec.manifest import json_schema
 
     print(json.dumps(json_schema(), indent=2))
-    return int(ExitCode.DONE)
+    return 0
 
 
 if __name__ == "__main__":
