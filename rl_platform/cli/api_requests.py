@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from rl_platform.cli.cluster_errors import Unreachable, refusal
+from rl_platform.cli.cluster_errors import ClusterError, Unreachable, refusal
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -72,8 +72,13 @@ class Cluster:
             data = response.data
         if response.status >= 400:
             raise refusal(response.status, data, f"{method} {path}")
-        document = json.loads(data) if data else {}
-        return Answer(response.status, document if isinstance(document, dict) else {})
+        try:
+            document = json.loads(data)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise ClusterError(f"{self._address} answers with something else than JSON: is it an API server?")
+        return Answer(response.status, document)
 
     def lines(self, path: str, query: Query, silence_seconds: float) -> Iterator[bytes]:
         """Lines of a long answer until the server ends it; Unreachable after this much silence."""
@@ -117,6 +122,7 @@ class Cluster:
                     raise_on_status=False,
                 ),
                 preload_content=False,
+                redirect=False,
             )
 
 

@@ -53,7 +53,7 @@ def add_cluster_commands(commands: Commands) -> None:
 def _command(
     commands: Commands, name: str, run: Callable[[argparse.Namespace], int], text: str
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text)
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.add_argument("-n", "--namespace", metavar="NAME", help="default: the context's")
     parser.add_argument("--context", metavar="NAME", help="of the kubeconfig; default: the current one")
     parser.add_argument("--kubeconfig", metavar="FILE", help="default: KUBECONFIG, then ~/.kube/config")

@@ -94,7 +94,7 @@ def _submitted(cluster: Cluster, job: TrainingJob, namespace: str, force: bool) 
     except Conflict as error:
         return failed(f"{job.name}: {owners(error)}")
     except Invalid as error:
-        code = failed(f"the API server refuses {job.name}: {causes(error)}", ExitCode.BAD_CONFIGURATION)
+        code = failed(f"the API server refuses {job.name}:{causes(error)}", ExitCode.BAD_CONFIGURATION)
         if before:
             say(again(job.name))
         return code

@@ -51,7 +51,7 @@ def causes(error: ApiRefusal) -> str:
         f"\n  {field}: {message.removeprefix('Invalid value: ').removeprefix(OBJECT)}"
         for field, message in error.causes
     ]
-    return "".join(lines) or str(error)
+    return "".join(lines) or f" {error}"
 
 
 def again(name: str) -> str:

@@ -12,7 +12,7 @@ from rl_platform.cli.api_requests import Cluster
 from rl_platform.cli.cluster_errors import ClusterError, InputRefused
 from rl_platform.cli.errors import failed
 from rl_platform.cli.job_progress import headline
-from rl_platform.cli.jobs import MANAGED, cluster_of, find_job, jobs_path
+from rl_platform.cli.jobs import cluster_of, find_job, jobs_path
 from rl_platform.cli.screen import Screen
 from rl_platform.cli.seen_job import SeenJob
 from rl_platform.spec.conditions import Phase
@@ -20,6 +20,7 @@ from rl_platform.spec.driver_protocol import ExitCode
 
 LOOK_SECONDS = 1.0
 MERGE = "application/merge-patch+json"
+MANAGER = "rlp-suspend"  # not that of rlp submit: who submits a manifest again does not thereby resume
 
 
 def suspend(arguments: argparse.Namespace) -> int:
@@ -30,8 +31,10 @@ def suspend(arguments: argparse.Namespace) -> int:
         print(f"{job.name} is to be suspended already ({job.state})")
     else:
         job = _set(cluster, job, True)
-        print(f"{job.name} saves a checkpoint, stops, and gives its cluster back")
-        print(f"`rlp resume {job.name}` goes on from there")
+        begun = "saves a checkpoint, stops, and gives its cluster back"
+        print(
+            f"{job.name} {begun if job.attempt else 'does not begin'}; `rlp resume {job.name}` lets it go on"
+        )
     return _wait(cluster, job, arguments, lambda seen: seen.suspended)
 
 
@@ -47,7 +50,12 @@ def resume(arguments: argparse.Namespace) -> int:
         job = _set(cluster, job, False)
         print(f"{job.name} gets a new cluster and goes on from {start}")
         print(f"`rlp watch {job.name}` shows how it goes")
-    return _wait(cluster, job, arguments, lambda seen: seen.state == Phase.TRAINING)
+    return _wait(cluster, job, arguments, _goes_on)
+
+
+def _goes_on(job: SeenJob) -> bool:
+    """A short job may end between two looks."""
+    return job.state == Phase.TRAINING or job.finished is Phase.SUCCEEDED
 
 
 def _set(cluster: Cluster, job: SeenJob, suspended: bool) -> SeenJob:
@@ -56,7 +64,11 @@ def _set(cluster: Cluster, job: SeenJob, suspended: bool) -> SeenJob:
         raise ClusterError(f"{job.name} has ended ({job.finished}): there is nothing to {word}")
     patch = {"metadata": {"uid": job.uid}, "spec": {"runPolicy": {"suspend": suspended}}}
     path = jobs_path(job.namespace, job.name)
-    return SeenJob(cluster.send("PATCH", path, query=MANAGED, body=patch, content_type=MERGE).document)
+    return SeenJob(
+        cluster.send(
+            "PATCH", path, query=(("fieldManager", MANAGER),), body=patch, content_type=MERGE
+        ).document
+    )
 
 
 def _wait(
