@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from helm.authoring.fields import (
     DnsLabel,
@@ -58,11 +58,13 @@ else:
     OperatorSettings = create_model("OperatorSettings", __base__=ValuesModel, **_tunable())
 
 
-class Global(BaseModel):
+class Global(ValuesModel):
     """Shared with other charts where this one is a dependency, so it may hold what they need too."""
 
-    imageRegistry: str = Field(default="", description="Host put before every image that names none.")
-    imagePullSecrets: list[str] = Field(default_factory=list, description="Names of Secrets, for every pod.")
+    model_config = ConfigDict(extra="ignore")
+
+    image_registry: str = Field(default="", description="Host put before every image that names none.")
+    image_pull_secrets: list[str] = Field(default_factory=list, description="Names of Secrets, for all pods.")
 
 
 class Crds(ValuesModel):
@@ -204,7 +206,7 @@ class Values(ValuesModel):
     probes: Probes = Field(default_factory=Probes, description="Of the operator.")
     pod_annotations: Texts = Field(default_factory=dict, description="On the operator's pods.")
     pod_labels: Texts = Field(default_factory=dict, description="On the operator's pods.")
-    node_selector: Texts = Field(default_factory=dict, description="Labels that the operator's nodes must have.")
+    node_selector: Texts = Field(default_factory=dict, description="Labels that its nodes must have.")
     tolerations: list[KubernetesObject] = Field(default_factory=list, description="Taints it tolerates.")
     affinity: KubernetesObject = Field(default_factory=dict, description="Of the operator's pods.")
     topology_spread_constraints: list[KubernetesObject] = Field(

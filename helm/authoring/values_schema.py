@@ -31,6 +31,7 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
         return node
     if "$ref" in node:
         target = definitions[node["$ref"].rpartition("/")[2]]
-        return _inlined({**target, **{key: value for key, value in node.items() if key != "$ref"}}, definitions)
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        return _inlined({**target, **beside}, definitions)
     kept = {key: value for key, value in node.items() if key != "title" or isinstance(value, dict)}
     return {key: _inlined(value, definitions) for key, value in kept.items()}

@@ -50,7 +50,7 @@ def main() -> int:
     deadline = time.monotonic() + float(os.environ.get("SECONDS", DEADLINE_SECONDS))
     while (wrong := fault()) and time.monotonic() < deadline:
         time.sleep(1)
-    print(wrong or "Every operator is ready, and one leads.")
+    sys.stdout.write(f"{wrong or 'Every operator is ready, and one leads.'}\n")
     return int(bool(wrong))
 
 
