@@ -102,7 +102,8 @@ def provision(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, setti
         return Decision(status.model_copy(update={"driver": there}), writes=writes, look_again_seconds=0.0)
     waited = _provisioning_seconds(seen, driver)
     if waited > settings.provisioning_deadline_seconds and not (head is not None and head.ready):
-        why = f" {seen.warning.message}" if seen.warning else ""
+        known = seen.warning or (seen.cluster.pending if seen.cluster else None)
+        why = f" {known.message}" if known else ""
         text = f"The head was not ready within {settings.provisioning_deadline_seconds:g} s.{why}"
         lost = end(seen, driver, Ending(DriverOutcome.LOST, "ProvisioningDeadlineExceeded", text))
         return Decision(lost.status, lost.conditions, delete_cluster(seen), look_again_seconds=SOON_SECONDS)

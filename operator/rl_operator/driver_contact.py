@@ -51,7 +51,7 @@ class DriverOrder:
     head: Head
     token: str = field(repr=False)
     submit: bool = False
-    entrypoint: str = "python -m rl_platform.driver"
+    entrypoint: str = "exec python -m rl_platform.driver"
     env: tuple[tuple[str, str], ...] = ()
     desired: Desired | None = None  # PUT until /progress shows its generation
     drain: bool = False  # POST /drain: checkpoint and stop

@@ -19,6 +19,7 @@ HEAD, LEARNER, ROLLOUTS = "head", "learner", "rollouts"
 RAY_CLUSTER_LABEL = "ray.io/cluster"
 TOKEN_KEY = "auth_token"  # KubeRay's name for it
 JOB_FILE = "job.json"
+GCS_PORT, CLIENT_PORT = 6379, 10001
 DASHBOARD_PORT = 8265
 RAY_METRICS_PORT = 8080
 DRIVER_PORT = 8470

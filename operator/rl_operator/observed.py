@@ -75,6 +75,7 @@ class Cluster:
     queued_since: str | None  # Kueue or somebody else holds it suspended
     suspended: bool
     spec_digest: str
+    pending: Pending | None  # why KubeRay cannot make its pods
     groups: tuple[Json, ...]  # workerGroupSpecs
 
 
@@ -164,8 +165,19 @@ def cluster_from(document: Json) -> Cluster:
         queued_since=since,
         suspended=suspended,
         spec_digest=(metadata.get("annotations") or {}).get(names.SPEC_DIGEST_ANNOTATION, ""),
+        pending=_cluster_pending(conditions),
         groups=tuple(spec.get("workerGroupSpecs") or ()),
     )
+
+
+def _cluster_pending(conditions: Mapping[str, Json]) -> Pending | None:
+    """A quota or an admission plugin that refuses pods shows in this condition of KubeRay's."""
+    failure = conditions.get("ReplicaFailure", {})
+    if failure.get("status") != "True":
+        return None
+    message = str(failure.get("message", ""))
+    quota = "exceeded quota" in message
+    return Pending("QuotaExceeded" if quota else str(failure.get("reason") or "ReplicaFailure"), message)
 
 
 def pod_from(document: Json) -> Pod:

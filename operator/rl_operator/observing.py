@@ -77,8 +77,8 @@ class Observer:
         return tuple(map(pod_from, listing.items))
 
     def _warning(self, job: Job, cluster: Cluster | None) -> Pending | None:
-        """Why KubeRay cannot make a pod is told in events only. That they cannot be read is no obstacle."""
-        if cluster is None:
+        """What KubeRay's own validation refuses is told in events only. Not to see them is no obstacle."""
+        if cluster is None or cluster.pending is not None:
             return None
         selector = f"involvedObject.uid={cluster.uid},type=Warning"
         try:
@@ -88,9 +88,7 @@ class Observer:
         newest = max(listing.items, key=_event_time, default=None)
         if newest is None:
             return None
-        message = str(newest.get("message", ""))
-        quota = "exceeded quota" in message
-        return Pending("QuotaExceeded" if quota else str(newest.get("reason") or "Warning"), message)
+        return Pending(str(newest.get("reason") or "Warning"), str(newest.get("message", "")))
 
     def _service_account_fault(self, job: Job) -> str:
         """A ServiceAccount is used only where its owner has said that trainings may use it."""

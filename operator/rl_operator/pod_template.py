@@ -30,7 +30,14 @@ BUILDER_VERSION = "1"
 """Grows with every change of what is built here; a running cluster keeps what it was built with."""
 
 OBJECT_STORE_SHARE = 0.3
-DRAIN_COMMAND = ("python", "-m", "rl_platform.driver.drain_request")
+DRAIN_COMMAND = ("python", "-m", "rl_platform.driver.drain_request", "--seconds")
+HEAD_PORTS = (  # where a head names any port, KubeRay adds none of its own but metrics
+    ("gcs", names.GCS_PORT),
+    ("client", names.CLIENT_PORT),
+    ("dashboard", names.DASHBOARD_PORT),
+    ("metrics", names.RAY_METRICS_PORT),
+    ("driver", names.DRIVER_PORT),
+)
 JOB_MOUNT, TOKEN_MOUNT, OUTPUT = "/etc/rlp/job", "/etc/rlp/token", "/tmp/rlp/run"
 GPU = "nvidia.com/gpu"
 DEFAULTS = {
@@ -60,8 +67,9 @@ def head_group(job: Job, spec: TrainingJobSpec, settings: Settings) -> dict[str,
         {"name": OUTPUT_ENV, "value": OUTPUT},
         {"name": "RAY_JOB_STOP_WAIT_TIME_S", "value": f"{settings.drain_grace_seconds:.0f}"},
     ]
-    container["ports"] = [{"name": "driver", "containerPort": names.DRIVER_PORT}]
-    container["lifecycle"] = {"preStop": {"exec": {"command": list(DRAIN_COMMAND)}}}
+    container["ports"] = [{"name": name, "containerPort": port} for name, port in HEAD_PORTS]
+    drain = [*DRAIN_COMMAND, f"{settings.drain_grace_seconds:.0f}"]
+    container["lifecycle"] = {"preStop": {"exec": {"command": drain}}}
     container["volumeMounts"] += [
         {"name": "rlp-job", "mountPath": JOB_MOUNT, "readOnly": True},
         {"name": "rlp-token", "mountPath": TOKEN_MOUNT, "readOnly": True},
@@ -173,7 +181,11 @@ def _container(spec: TrainingJobSpec, role: str, asked: ResourceSpec, settings: 
         "name": f"ray-{role}",
         "image": runtime.image or settings.image,
         "resources": _resources(asked),
-        "env": [_env(spec, index) for index in range(len(runtime.env))],
+        # Ray would wait for its jobs once more after preStop has drained the driver.
+        "env": [
+            {"name": "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S", "value": "0"},
+            *(_env(spec, index) for index in range(len(runtime.env))),
+        ],
         "volumeMounts": [
             {"name": "rlp-tmp", "mountPath": "/tmp"},
             {"name": "rlp-shm", "mountPath": "/dev/shm"},

@@ -128,7 +128,9 @@ def _cluster_ready(seen: Observed, status: TrainingJobStatus) -> Holds:
         return Holds("False", "Queued", "The RayCluster waits for its queue to admit it.")
     blocked = next((pod.pending for pod in seen.pods if pod.pending and pod.alive), None)
     if head is None or not head.ready:
-        why = blocked or seen.warning or Pending("HeadStarting", "The head pod is starting.")
+        why = (
+            blocked or cluster.pending or seen.warning or Pending("HeadStarting", "The head pod is starting.")
+        )
         return Holds("False", why.reason, why.message)
     waiting = _missing(seen)
     if waiting:
