@@ -6,13 +6,13 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rl_platform.checkpoints import reading
 from rl_platform.checkpoints.checkpoint import Checkpoint, CheckpointRef, encode_state
 from rl_platform.checkpoints.errors import CheckpointError, StaleAttempt, explained
 from rl_platform.checkpoints.manifest import MANIFEST, FileEntry, encode_manifest, new_manifest
-from rl_platform.checkpoints.storage import Folder, open_storage
+from rl_platform.checkpoints.storage import Folder, open_storage, read_json
 from rl_platform.checkpoints.tensors import TensorFormatError, encode
 
 log = logging.getLogger(__name__)
@@ -25,18 +25,22 @@ _PIN_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 class CheckpointStore:
     """Checkpoints at ``uri`` (a path, or any URI that fsspec knows), written by the driver of ``attempt``.
 
-    ``keep``: how many of the newest stay, at least 1; pinned ones stay besides. Opening writes nothing.
+    ``keep``: how many of the newest stay, at least 1; pinned ones stay besides. ``owner``: noted in the
+    claim, for whoever comes next. Opening writes nothing.
     A SIGKILL at any moment leaves every earlier checkpoint whole.
     Raises CheckpointError for an unknown scheme.
     """
 
-    def __init__(self, uri: str, attempt: int = 1, keep: int = 3) -> None:
+    def __init__(
+        self, uri: str, attempt: int = 1, keep: int = 3, owner: Mapping[str, str | int] | None = None
+    ) -> None:
         if attempt < 1 or keep < 1:
             raise CheckpointError(f"attempt is {attempt} and keep is {keep}; both must be at least 1")
         with explained("open the checkpoints of", uri):
             self._storage = open_storage(uri)
         self.attempt = attempt
         self.keep = keep
+        self._claim = {**(owner or {}), "attempt": attempt}
         self._sequence: int | None = None
 
     @property
@@ -57,11 +61,18 @@ class CheckpointStore:
         """
         self._refuse_if_stale()
         with explained("write checkpoints to", self.uri):
-            text = json.dumps({"attempt": self.attempt}).encode()
-            self._storage.put(f"{self.attempt}/{_CLAIM}", text)
+            self._storage.put(f"{self.attempt}/{_CLAIM}", json.dumps(self._claim).encode())
             for attempt in reading.numbers(self._storage, ""):
                 if attempt <= self.attempt:
                     self._remove_half_written(str(attempt))
+        self._refuse_if_stale()
+
+    def newest_claim(self) -> dict[str, object]:
+        """What the driver of the highest attempt noted of itself; empty where it noted nothing."""
+        with explained("read the checkpoints of", self.uri):
+            highest = max(reading.numbers(self._storage, ""), default=0)
+            claim = read_json(self._storage, f"{highest}/{_CLAIM}")
+        return claim if isinstance(claim, dict) else {}
 
     def save(self, checkpoint: Checkpoint, env_steps: int, updates: int) -> CheckpointRef:
         """Write a checkpoint, then remove those beyond ``keep``. Counts are totals over all attempts.

@@ -33,7 +33,7 @@ def main() -> int:
         )
     except RunFolderError as error:
         log.error("%s", error)
-        return int(ExitCode.BAD_CONFIGURATION)
+        return int(ExitCode.APPLICATION_FAILURE)
     except TrainingFailed as failure:
         log.error("%s", failure, exc_info=failure.__cause__)
         result = failure.result

@@ -13,27 +13,26 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from rl_platform.spec.conditions import FailureReason, StopReason
+from rl_platform.spec.driver_places import ACK_QUERY as ACK_QUERY
+from rl_platform.spec.driver_places import ATTEMPT_ENV as ATTEMPT_ENV
+from rl_platform.spec.driver_places import DESIRED_ENV as DESIRED_ENV
+from rl_platform.spec.driver_places import DESIRED_PATH as DESIRED_PATH
+from rl_platform.spec.driver_places import DRAIN_PATH as DRAIN_PATH
+from rl_platform.spec.driver_places import HOST_ENV as HOST_ENV
+from rl_platform.spec.driver_places import JOB_FILE_ENV as JOB_FILE_ENV
+from rl_platform.spec.driver_places import JOB_UID_ENV as JOB_UID_ENV
+from rl_platform.spec.driver_places import METRICS_PATH as METRICS_PATH
+from rl_platform.spec.driver_places import OUTPUT_ENV as OUTPUT_ENV
+from rl_platform.spec.driver_places import PORT_ENV as PORT_ENV
+from rl_platform.spec.driver_places import PROGRESS_PATH as PROGRESS_PATH
+from rl_platform.spec.driver_places import TOKEN_FILE_ENV as TOKEN_FILE_ENV
+from rl_platform.spec.driver_places import TOKEN_HEADER as TOKEN_HEADER
 from rl_platform.spec.fields import ListOf, Message, SpecModel, Text
 from rl_platform.spec.resources import Replicas
 from rl_platform.spec.running import StopSpec
 from rl_platform.spec.status import CheckpointStatus, Count, ModelStatus
 
-METRICS_PATH = "/metrics"
-PROGRESS_PATH = "/progress"
-DESIRED_PATH = "/desired"
-DRAIN_PATH = "/drain"
-ACK_QUERY = "ack"
-TOKEN_HEADER = "X-RLP-Authorization"
 LINGER_SECONDS = 30.0
-
-JOB_FILE_ENV = "RLP_JOB_FILE"  # the TrainingJob, as YAML or JSON
-TOKEN_FILE_ENV = "RLP_TOKEN_FILE"
-ATTEMPT_ENV = "RLP_ATTEMPT"
-JOB_UID_ENV = "RLP_JOB_UID"
-PORT_ENV = "RLP_PORT"
-HOST_ENV = "RLP_HOST"
-DESIRED_ENV = "RLP_DESIRED"  # a `Desired` document: what has changed since the job's file was written
-OUTPUT_ENV = "RLP_OUTPUT"  # the run's folder
 
 
 class ExitCode(IntEnum):
