@@ -54,7 +54,7 @@ def helm(*arguments: str, environment: Mapping[str, str] | None = None, timeout:
 def render(
     values: str = "", *, release: str = RELEASE, namespace: str = NAMESPACE, sets: tuple[str, ...] = ()
 ) -> tuple[Document, ...]:
-    """Every document, with a file of tests/helm/values, or values as JSON; ``sets`` as ``--set`` takes them."""
+    """Every document. ``values``: a file of tests/helm/values, or JSON; ``sets``: as ``--set`` takes them."""
     given: list[str] = []
     if values.startswith("{"):
         given = [f"--set-json={key}={json.dumps(value)}" for key, value in json.loads(values).items()]

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import BaseModel
-from pydantic.alias_generators import to_camel
 
 from helm.authoring.values import SET_BY_THE_CHART, Values
 from helm.authoring.write import CHART, GENERATED
 from rl_operator.settings import Settings
-from tests.helm.chart import HelmFailed, helm, only, render, value_files
+from tests.helm.chart import HelmFailed, helm, only, pod_templates, render, value_files
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -32,9 +31,10 @@ def test_every_value_says_what_it_is_for() -> None:
 
 def fields(model: type[BaseModel], above: str) -> Iterator[tuple[str, Any]]:
     for name, info in model.model_fields.items():
-        yield f"{above}{name}", info
+        path = f"{above}{info.alias or name}"
+        yield path, info
         if is_map(info.annotation):
-            yield from fields(info.annotation, f"{above}{name}.")
+            yield from fields(info.annotation, f"{path}.")
 
 
 def is_map(annotation: Any) -> bool:
@@ -47,7 +47,7 @@ def test_helm_lints_it_strictly(name: str) -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), *values)
 
 
-MAPS = [to_camel(path) for path, field in fields(Values, "") if is_map(field.annotation) and path != "global_"]
+MAPS = [path for path, field in fields(Values, "") if is_map(field.annotation) and path != "global"]
 
 
 @pytest.mark.parametrize("path", ["", *MAPS])
@@ -87,9 +87,7 @@ def test_values_of_a_parent_chart_are_taken() -> None:
 
 
 @pytest.mark.parametrize("name", value_files())
-def test_the_operators_settings_read_what_the_chart_sets(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_operators_settings_read_what_the_chart_sets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every RLP_OPERATOR_ variable is a field of the settings, with a value that they accept."""
     container = operator(name)
     variables = {it["name"]: it.get("value", "from-a-field") for it in container["env"]}
@@ -111,13 +109,9 @@ def test_large_numbers_reach_the_operator_as_whole_ones() -> None:
 
 
 def operator(name: str) -> dict[str, Any]:
-    deployment = next(
-        it
-        for it in render(name)
-        if it["kind"] == "Deployment" and it["spec"]["template"]["spec"]["containers"][0]["name"] == "operator"
-    )
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return dict(container)
+    """Its container."""
+    containers = [pod["spec"]["containers"][0] for _, pod in pod_templates(render(name))]
+    return next(it for it in containers if it["name"] == "operator")
 
 
 def test_images_by_digest_registry_and_tag() -> None:
