@@ -46,6 +46,9 @@ def told(status: TrainingJobStatus, sighting: DriverSighting | None) -> Training
         update["checkpoint"] = progress.checkpoint
     if progress.model is not None:
         update["model"] = progress.model
+    if progress.mlflow_run_id is not None:
+        known = status.mlflow or MlflowStatus()
+        update["mlflow"] = known.model_copy(update={"run_id": progress.mlflow_run_id})
     return status.model_copy(update=update)
 
 
@@ -73,8 +76,8 @@ def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
         update["spec_digest"] = status.spec_digest or spec_digest(job.spec)
         tracking = job.spec.tracking
         if tracking.enabled:
-            experiment = tracking.experiment or job.name
-            update["mlflow"] = MlflowStatus(uri=tracking.mlflow_uri, experiment=experiment)
+            place = {"uri": tracking.mlflow_uri, "experiment": tracking.experiment or job.name}
+            update["mlflow"] = (status.mlflow or MlflowStatus()).model_copy(update=place)
     status = status.model_copy(update=update)
     conditions = _conditions(seen, status, decision.conditions)
     status = status.model_copy(update={"conditions": conditions})

@@ -152,6 +152,7 @@ class Telemetry:
             wall_seconds=report.wall_seconds,
             eta_seconds=seconds_left(self.job.spec.stop, report),
             checkpoint=_checkpoint_status(checkpoint),
+            mlflow_run_id=self.tracker.run_id() if self.tracker is not None else None,
             edges=tuple(
                 EdgeProgress(
                     name=name,
@@ -179,6 +180,7 @@ class Telemetry:
             wall_seconds=result.wall_seconds,
             checkpoint=_checkpoint_status(self._checkpoint),
             model=_model_status(result),
+            mlflow_run_id=self.tracker.run_id() if self.tracker is not None else None,
             stop_reason=None if failed else StopReason(result.reason),
             failure=failure,
         )

@@ -89,6 +89,9 @@ class Progress(SpecModel):
     workers_lost: Count = Field(default=0, description="Rollout workers that were replaced.")
     checkpoint: CheckpointStatus | None = Field(default=None, description="The newest whole one.")
     model: ModelStatus | None = Field(default=None, description="The version registered last.")
+    mlflow_run_id: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Of this attempt, once MLflow has answered."
+    )
     edges: Annotated[ListOf[EdgeProgress], Field(max_length=128)] = Field(
         default=(), description="Of the plan."
     )
