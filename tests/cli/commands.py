@@ -27,12 +27,14 @@ TINY = (
 """PPO on CartPole in four iterations of two updates, without MLflow."""
 
 
-def rlp(folder: Path, *arguments: str | Path, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
-    """Run a command in ``folder`` to its end, without a terminal."""
+def rlp(
+    folder: Path, *arguments: str | Path, timeout: float = 240.0, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in ``folder`` to its end, without a terminal; ``variables`` join its environment."""
     return subprocess.run(
         [RLP, *map(str, arguments)],
         cwd=folder,
-        env=clean_environment(),
+        env=clean_environment() | (variables or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,0 +1,195 @@
+"""The end of a run, where its model is registered: it can be stopped, done later, and done twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import CARTPOLE, TINY, result_of, rlp, started
+
+TRACKED = tuple(argument for argument in TINY if "tracking" not in argument)
+PROMPT_SECONDS = 30.0
+"""Far below what a server that does not answer is otherwise waited for."""
+
+
+def wait_for_text(process: subprocess.Popen[str], folder: Path, text: str, seconds: float = 120.0) -> None:
+    until = time.monotonic() + seconds
+    while text not in (folder / "stderr.txt").read_text():
+        assert process.poll() is None, (folder / "stderr.txt").read_text()
+        assert time.monotonic() < until, f"no {text!r} in {seconds} s"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def mute_server() -> Iterator[str]:
+    """Takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_signal_while_registering_ends_the_run_promptly_and_resume_registers_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with mute_server() as uri:
+        process = started(
+            tmp_path, "run", CARTPOLE, *TRACKED, f"--set=spec.tracking.mlflowUri={uri}", "--output", "run"
+        )
+        wait_for_text(process, tmp_path, "registering")
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 3, (tmp_path / "stderr.txt").read_text()
+        assert time.monotonic() - asked < PROMPT_SECONDS
+    stopped = result_of(run)
+    assert (stopped["state"], stopped["envSteps"], stopped["model"]) == ("Drained", 1024, None)
+    assert "the model is not registered yet" in stopped["message"]
+
+    resumed = rlp(tmp_path, "run", CARTPOLE, *TRACKED, "--output", "run", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    result = result_of(run)
+    assert (result["state"], result["envSteps"], result["model"]["version"]) == ("Succeeded", 1024, "1")
+    assert result["weightsDigest"] == stopped["weightsDigest"], "nothing was trained again"
+
+
+def versions_in(store: Path) -> int:
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM model_versions").fetchone()
+    return int(count)
+
+
+def test_resume_of_a_finished_run_changes_nothing_and_says_the_same(tmp_path: Path) -> None:
+    first = rlp(tmp_path, "run", CARTPOLE, *TRACKED, "--output", "run", "--json")
+    assert first.returncode == 0, first.stderr
+    run = tmp_path / "run"
+    before = (run / "result.json").read_bytes()
+    began = time.monotonic()
+    again = rlp(tmp_path, "run", CARTPOLE, *TRACKED, "--output", "run", "--json", "--resume")
+    assert (again.returncode, again.stdout) == (0, first.stdout), again.stderr
+    assert "there is nothing to resume" in again.stderr
+    assert time.monotonic() - began < PROMPT_SECONDS
+    assert (run / "result.json").read_bytes() == before
+    # With another evaluation there is something to do, and the version stays the same one.
+    other = rlp(
+        tmp_path,
+        *("run", CARTPOLE, *TRACKED, "--set=spec.evaluation.episodes=3", "--output", "run", "--resume"),
+    )
+    assert other.returncode == 0, other.stderr
+    result = result_of(run)
+    assert (result["evaluation"]["episodes"], result["model"]["version"]) == (3, "1")
+    assert versions_in(run / "mlflow.db") == 1
+
+
+def test_a_tracking_server_that_cannot_be_one_is_refused_before_the_run(tmp_path: Path) -> None:
+    ran = rlp(tmp_path, "run", CARTPOLE, *TRACKED, "--set=spec.tracking.mlflowUri=foo://bar")
+    assert ran.returncode == 2
+    assert "spec.tracking.mlflowUri" in ran.stderr
+    assert "http://HOST:PORT" in ran.stderr
+    by_variable = rlp(tmp_path, "run", CARTPOLE, *TRACKED, variables={"MLFLOW_TRACKING_URI": "http//typo"})
+    assert by_variable.returncode == 2, by_variable.stderr
+    assert "MLFLOW_TRACKING_URI is 'http//typo'" in by_variable.stderr
+    assert not (tmp_path / "runs" / "cartpole-ppo" / "progress.jsonl").exists()
+
+
+class Server:
+    """A real MLflow server that can be killed and started again on the same port and store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        self.uri, self.store = f"http://127.0.0.1:{self.port}", folder / "server.db"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--backend-store-uri", f"sqlite:///{self.store}", "--workers", "1"]
+        command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+            )
+        until = time.monotonic() + 180
+        while not self._answers():
+            assert time.monotonic() < until, (self.folder / "server.log").read_text()
+            time.sleep(0.2)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                # It has workers of its own, in the session that was started for it.
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_a_server_missed_by_an_outage_is_sent_and_registered_by_flush(
+    tmp_path: Path, server: Server
+) -> None:
+    steps = 400_000
+    arguments = (*TRACKED, f"--set=spec.tracking.mlflowUri={server.uri}", f"--set=spec.stop.envSteps={steps}")
+    process = started(tmp_path, "run", CARTPOLE, *arguments, "--output", "run")
+    run = tmp_path / "run"
+    until = time.monotonic() + 240
+    while sent(server.store) == 0:
+        assert process.poll() is None, (tmp_path / "stderr.txt").read_text()
+        assert time.monotonic() < until, "nothing was sent before the outage"
+        time.sleep(0.1)
+    assert process.poll() is None
+    server.kill()
+    assert process.wait(300) == 0, (tmp_path / "stderr.txt").read_text()
+    result = result_of(run)
+    assert (result["state"], result["model"]) == ("Succeeded", None)
+    assert f"rlp flush {run.name}" in result["message"]
+    assert sent(server.store) < last_step(run)
+
+    away = rlp(tmp_path, "flush", "run")
+    assert away.returncode == 1
+    assert "refused" in away.stderr
+    server.start()
+    flushed = rlp(tmp_path, "flush", "run", timeout=400)
+    assert flushed.returncode == 0, flushed.stderr
+    assert "registered models:/cartpole-ppo@champion (version 1)" in flushed.stdout
+    assert sent(server.store) == last_step(run) == result_of(run)["envSteps"]
+    assert result_of(run)["weightsDigest"] == result["weightsDigest"]
+    assert versions_in(server.store) == 1
+    again = rlp(tmp_path, "flush", "run", timeout=400)
+    assert (again.returncode, versions_in(server.store)) == (0, 1)
+
+
+def sent(store: Path) -> int:
+    """The last env step of which the server has the return."""
+    with contextlib.closing(sqlite3.connect(store, timeout=30)) as connection:
+        (step,) = connection.execute(
+            "SELECT max(step) FROM metrics WHERE key = 'rollout/episode_return_mean'"
+        ).fetchone()
+    return int(step or 0)
+
+
+def last_step(run: Path) -> int:
+    return int(json.loads((run / "progress.jsonl").read_text().splitlines()[-1])["envSteps"])
