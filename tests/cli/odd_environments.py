@@ -41,3 +41,29 @@ class Slow(Endless):
 
     def __init__(self) -> None:
         time.sleep(3600)
+
+
+class Crowded(Endless):
+    """The second one in a process waits for ever, as for a port that the first one holds."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        Crowded.made += 1
+        if Crowded.made == 3:  # the first was the preflight's
+            time.sleep(3600)
+
+
+class Leisurely(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Takes its time to be made."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        time.sleep(0.5)
+        super().__init__(env)
+
+
+class Boundless(Endless):
+    """Observes more than its space says."""
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        return np.array([0, 7], np.float32), 1.0, False, False, {}

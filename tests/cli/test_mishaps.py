@@ -103,7 +103,57 @@ def test_an_environment_that_leaves_the_process_is_a_failure_and_not_a_success(t
     assert json.loads(result.read_text())["state"] == "Failed"
 
 
-def test_a_constructor_that_hangs_is_ended(tmp_path: Path) -> None:
-    code, stderr, _ = odd(tmp_path, "Slow", "--set=spec.environment.stepTimeoutSeconds=2")
-    assert code in (1, 2)
-    assert "within 2 s" in stderr
+def test_a_constructor_that_hangs_is_ended_in_the_same_way_by_run_and_plan(tmp_path: Path) -> None:
+    short = "--set=spec.environment.stepTimeoutSeconds=2"
+    code, stderr, _ = odd(tmp_path, "Slow", short)
+    assert code == 1
+    (told,) = [line for line in stderr.splitlines() if "within 2 s" in line]
+    planned = rlp(tmp_path, "plan", "job.yaml", short, timeout=120)
+    assert planned.returncode == 1
+    assert planned.stderr.splitlines() == [told.replace("EnvironmentFault: ", "")]
+
+
+def test_a_constructor_that_hangs_only_the_second_time_is_ended(tmp_path: Path) -> None:
+    code, stderr, _ = odd(
+        tmp_path,
+        "Crowded",
+        "--set=spec.environment.stepTimeoutSeconds=1",
+        "--set=spec.rollouts.envsPerWorker=2",
+    )
+    assert code == 1
+    assert "within 2 s (environment.stepTimeoutSeconds for each of 2)" in stderr
+
+
+def test_ctrl_c_while_libraries_are_imported_ends_with_one_line(tmp_path: Path) -> None:
+    run = started(tmp_path, "run", CARTPOLE, *TINY, "--output", "run")
+    maps, until = Path(f"/proc/{run.pid}/maps"), time.monotonic() + 60
+    while "pydantic_core" not in maps.read_text():
+        assert time.monotonic() < until
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=60) == 130
+    assert (tmp_path / "stderr.txt").read_text() == "interrupted: nothing was started\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_before_the_first_step_ends_the_run_before_it_trains(tmp_path: Path) -> None:
+    shutil.copy(ODD, tmp_path / "odd_environments.py")
+    wrapped = "--set=spec.environment.wrappers=[{entrypoint: 'odd_environments:Leisurely'}]"
+    run = started(tmp_path, "run", CARTPOLE, *TINY, wrapped, "--output", "run")
+    until = time.monotonic() + 60
+    while "preflight" not in (tmp_path / "stderr.txt").read_text() and time.monotonic() < until:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=60) == 3, (tmp_path / "stderr.txt").read_text()
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["state"], result["envSteps"]) == ("Drained", 0)
+    resumed = rlp(tmp_path, "run", CARTPOLE, *TINY, wrapped, "--output", "run", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["envSteps"] == 1024
+
+
+def test_an_environment_that_leaves_its_bounds_is_told_once_and_goes_on(tmp_path: Path) -> None:
+    code, stderr, _ = odd(tmp_path, "Boundless")
+    assert code == 0
+    (told,) = [line for line in stderr.splitlines() if line.startswith("warning: ")]
+    assert "environment 'odd_environments:Boundless' number " in told
+    assert "field obs: has values from 0 to 7; its space says -1 to 1" in told
