@@ -9,7 +9,7 @@ import base64
 from dataclasses import dataclass
 
 from rl_platform.cli.api_requests import Cluster
-from rl_platform.cli.cluster_errors import ApiRefusal, ClusterError, Forbidden, NotFound
+from rl_platform.cli.cluster_errors import ApiRefusal, ClusterError, Forbidden, LoginNeeded, NotFound
 from rl_platform.cli.seen_job import SeenJob
 from rl_platform.cli.seen_object import SeenObject
 
@@ -19,6 +19,7 @@ TOKEN_KEY = "auth_token"
 TOKEN_HEADER = "x-ray-authorization"  # the API server keeps Authorization to itself
 CHILD_NAME_LENGTH = 50
 NOT_FOUND = 404
+LEAST_OVERLAP = 8  # characters that do not meet by chance, as a line's end does
 OVERLAP = 4096  # characters by which the end of what was shown is found again
 
 
@@ -55,6 +56,8 @@ class DriverLogs:
         path = self._path("pods", f"{pod}:{RAY_PORT}", f"/proxy/api/jobs/{self.job.uid}-{attempt}/logs")
         try:
             document = self.cluster.get(path, headers={TOKEN_HEADER: f"Bearer {token}"})
+        except LoginNeeded as error:
+            raise LogUnavailable("Ray does not accept the job's token") from error
         except ApiRefusal as error:
             if error.status == NOT_FOUND:
                 raise LogUnavailable(f"Ray on the head pod knows no attempt {attempt}") from error
@@ -120,14 +123,14 @@ def unseen_part(shown: str, kept: str) -> tuple[str, bool]:
 
     And whether the two meet: if not, something between them is lost.
     """
-    if not shown:
-        return kept, True
+    if kept.startswith(shown):
+        return kept[len(shown) :], True
     end = shown[-OVERLAP:]
     at = kept.rfind(end)
     if at >= 0:
         return kept[at + len(end) :], True
     # The kept end may begin in the middle of what was shown.
-    for overlap in range(min(len(end), len(kept)), 0, -1):
+    for overlap in range(min(len(end), len(kept)), LEAST_OVERLAP - 1, -1):
         if end.endswith(kept[:overlap]):
             return kept[overlap:], True
     return kept, False

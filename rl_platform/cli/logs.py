@@ -7,7 +7,7 @@ import sys
 import time
 
 from rl_platform.cli.api_requests import Cluster
-from rl_platform.cli.cluster_errors import InputRefused
+from rl_platform.cli.cluster_errors import InputRefused, Unreachable
 from rl_platform.cli.driver_logs import DriverLogs, LogUnavailable, unseen_part
 from rl_platform.cli.errors import failed, say
 from rl_platform.cli.jobs import cluster_of, find_job
@@ -78,20 +78,31 @@ class Following:
     def run(self) -> int:
         """0 at the end of the job or of the one attempt that was asked for; 1 where the job is deleted."""
         while True:
-            # The job before the log: what an ended driver wrote is then whole.
-            over = self._over()
             began = time.monotonic()
-            if self.attempt:
-                self._advance(over)
-            if over and (self.only or self.job.finished or self.job.suspended):
-                return int(ExitCode.DONE)
-            time.sleep(max(LOOK_SECONDS, REST_PER_READ * (time.monotonic() - began)))
             try:
-                self.job = find_job(self.cluster, self.job.name)
-            except InputRefused:
-                return failed(f"{self.job.name} was deleted")
-            if self.job.attempt > self.attempt and over and not self.only:
-                self._begin(self.job.attempt)
+                code = self._look()
+            except Unreachable as error:
+                code = None
+                self._say_once(f"{error}; trying again")
+            if code is not None:
+                return code
+            time.sleep(max(LOOK_SECONDS, REST_PER_READ * (time.monotonic() - began)))
+
+    def _look(self) -> int | None:
+        """The exit code, at the end."""
+        # The job before the log: what an ended driver wrote is then whole.
+        try:
+            self.job = find_job(self.cluster, self.job.name)
+        except InputRefused:
+            return failed(f"{self.job.name} was deleted")
+        over = self._over()
+        if self.attempt:
+            self._advance(over)
+        if over and (self.only or self.job.finished or self.job.suspended):
+            return int(ExitCode.DONE)
+        if over and self.job.attempt > self.attempt:
+            self._begin(self.job.attempt)
+        return None
 
     def _over(self) -> bool:
         ended = self.job.text("status", "driver", "state") == DriverState.ENDED
@@ -105,21 +116,18 @@ class Following:
         """Show what is new. A log that cannot be had live is waited for, and taken as kept at the end."""
         source = DriverLogs(self.cluster, self.job)
         try:
-            self._show(source.live(self.attempt), whole=True)
+            self._show(source.live(self.attempt))
         except LogUnavailable as not_live:
             self._say_once(f"attempt {self.attempt}: {not_live}")
             if not over:
                 return
             try:
-                self._show(source.kept(self.attempt), whole=False)
+                self._show(source.kept(self.attempt))
             except LogUnavailable as not_kept:
                 self._say_once(f"attempt {self.attempt}: {not_kept}")
 
-    def _show(self, text: str, *, whole: bool) -> None:
-        if whole and text.startswith(self._shown):
-            new, meets = text[len(self._shown) :], True
-        else:
-            new, meets = unseen_part(self._shown, text)
+    def _show(self, text: str) -> None:
+        new, meets = unseen_part(self._shown, text)
         if not meets:
             say("some lines between these are not kept")
         new = last_lines(new, self.tail)
