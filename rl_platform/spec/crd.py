@@ -20,6 +20,7 @@ NAME = f"{PLURAL}.{GROUP}"
 _SUFFIX = 5  # what the API server appends to metadata.generateName
 # The one rule between fields that CEL cannot state, because it cannot see free JSON.
 _KWARGS_NEED_ENTRYPOINT = [{"required": ["entrypoint"]}, {"properties": {"kwargs": {"maxProperties": 0}}}]
+_ONE_FOR_EACH_TYPE = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 _HEADER = "# Made from the models in rl_platform/spec by `make crd`. Change those, not this file.\n"
 
 
@@ -68,6 +69,7 @@ def object_schema() -> Schema:
         fields[name] = {"type": "string", "description": f"Always {fields[name]['default']}."}
     named = structural_schema(Metadata)["properties"]["name"]
     fields["metadata"] = {"type": "object", "properties": {"name": named, "generateName": _prefix_of(named)}}
+    fields["status"]["properties"]["conditions"] |= _ONE_FOR_EACH_TYPE
     fields["spec"]["properties"]["model"]["anyOf"] = _KWARGS_NEED_ENTRYPOINT
     fields["spec"]["x-kubernetes-validations"] = [it.schema() for it in [*job_rules(), *change_rules()]]
     schema["required"] = ["spec"]

@@ -104,7 +104,8 @@ Return = Annotated[float, Field(ge=-1e15, le=1e15)]
 
 
 def _as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if whole and value < 2**63 else value  # larger ones are no integers in Kubernetes
 
 
 Quantity = Annotated[

@@ -20,8 +20,9 @@ from rl_platform.spec.free_json import JsonMap
 
 Replicas = Annotated[int, Field(ge=0, le=10_000)]
 Extended = Annotated[dict[LabelKey, Quantity], Field(max_length=16), BeforeValidator(without_nulls)]
+PartOfPod = Annotated[JsonMap, Field(description="As in a pod template.")]
 PodOverrides = Annotated[
-    dict[Literal["metadata", "spec"], JsonMap], Field(max_length=2), BeforeValidator(without_nulls)
+    dict[Literal["metadata", "spec"], PartOfPod], Field(max_length=2), BeforeValidator(without_nulls)
 ]
 
 

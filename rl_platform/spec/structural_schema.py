@@ -21,7 +21,7 @@ _RANGE = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _KEYWORDS = {
     "object": {"properties", "required", "additionalProperties"},
     "map": {"additionalProperties", "propertyNames", "maxProperties"},
-    "array": {"items", "minItems", "maxItems", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"},
+    "array": {"items", "minItems", "maxItems"},
     "string": {"enum", "minLength", "maxLength", "pattern"},
     "integer": _RANGE,
     "number": _RANGE,
@@ -102,7 +102,8 @@ class _Conversion:
         target = self._definitions[name]
         texts = [it["description"] for it in (node, target) if "description" in it]
         beside = {key: value for key, value in node.items() if key not in ("$ref", "description")}
-        found = self.convert({**target, **beside, "description": _joined(texts)}, path)
+        said = {"description": _joined(texts)} if texts else {}
+        found = self.convert({**target, **beside, **said}, path)
         self._open.pop()
         return found
 

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -98,7 +99,9 @@ def _float(plain: str, text: str) -> int | float | str:
     value = float(plain)
     if math.isinf(value):
         return text  # the server's parser gives up on the number, and takes it as text
-    return int(value) if value.is_integer() and -(2.0**63) <= value < 2.0**63 else value
+    if not value.is_integer() or not -(2.0**63) <= value < 2.0**63:
+        return value
+    return int(Decimal(repr(value)))  # beyond 2**53 the server takes the shortest digits, not the exact value
 
 
 class _Loader(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer):

@@ -1,4 +1,4 @@
-"""TrainingJobs on a real API server, over connections that stay open; manifests go as YAML, as kubectl reads it."""
+"""TrainingJobs on a real API server, over connections that stay open; manifests go as YAML."""
 
 from __future__ import annotations
 

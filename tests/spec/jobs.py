@@ -51,7 +51,7 @@ JSON = st.recursive(
 JSON_MAPS = st.dictionaries(TEXT, JSON, max_size=3)
 
 
-def _limits(metadata: list[Any]) -> dict[str, Any]:
+def limits_of(metadata: list[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in metadata:
         parts = item.metadata if isinstance(item, FieldInfo) else [item]
@@ -81,7 +81,7 @@ def values(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
         return values(only, metadata)
     if origin is Literal:
         return st.sampled_from(arguments)
-    limits = _limits(metadata)
+    limits = limits_of(metadata)
     if origin is tuple:
         return st.lists(values(arguments[0], []), min_size=limits.get("min_length", 0), max_size=2)
     if origin is dict and arguments[1] is Any:
@@ -120,7 +120,7 @@ def documents(kind: type[fields.SpecModel], leave_out: tuple[str, ...] = ()) -> 
         if info.alias not in leave_out:
             chosen = required if info.is_required() else optional
             chosen[info.alias] = values(info.annotation, info.metadata)
-    return st.fixed_dictionaries(required, optional=optional).map(_MENDS.get(kind, lambda document: document))
+    return st.fixed_dictionaries(required, optional=optional).map(MENDS.get(kind, lambda document: document))
 
 
 def _only(document: Document, names: tuple[str, ...], default: Any) -> Document:
@@ -234,7 +234,7 @@ def _mend_spec(document: Document) -> Document:
     return document
 
 
-_MENDS: dict[type[fields.SpecModel], Callable[[Document], Document]] = {
+MENDS: dict[type[fields.SpecModel], Callable[[Document], Document]] = {
     algorithms.DQN: _mend_dqn,
     algorithms.PPO: _mend_ppo,
     environment.EnvironmentSpec: _mend_environment,

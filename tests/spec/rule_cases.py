@@ -18,7 +18,7 @@ SMALL: Spec = {
 
 
 class RuleCase(NamedTuple):
-    """``keeps`` and ``breaks`` are sections that replace those of `SMALL`. ``says``: a part of the message."""
+    """``keeps`` and ``breaks``: sections that replace those of `SMALL`. ``says``: a part of the message."""
 
     path: str
     says: str

@@ -89,8 +89,17 @@ def _fits(schema: Schema, keyword: str, wanted: Any, value: Any) -> bool:
     if keyword == "enum":
         return value in wanted
     if keyword == "anyOf":
-        return any(next(refusals({"type": "object", **one}, value, ""), None) != "" for one in wanted)
-    return keyword in _ABOUT | _IN_CEL | _MERGING | _STRUCTURE or {}[keyword]
+        return any(_fits_alternative(one, value) for one in wanted)
+    if keyword not in _ABOUT | _IN_CEL | _MERGING | _STRUCTURE:
+        raise KeyError(keyword)
+    return True
+
+
+def _fits_alternative(one: Schema, value: dict[str, Any]) -> bool:
+    """Below anyOf nothing but bounds can be said."""
+    there = all(key in value for key in one.get("required", ()))
+    bounds = [(key, *it) for key, inner in one.get("properties", {}).items() for it in inner.items()]
+    return there and all(_fits({}, keyword, it, value[key]) for key, keyword, it in bounds if key in value)
 
 
 _STRUCTURE = {

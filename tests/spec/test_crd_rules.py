@@ -1,4 +1,4 @@
-"""Every rule between fields is kept and broken by the models as the cases say, and has its counterpart in CEL."""
+"""Every rule between fields is kept by the models as the cases say, and has its counterpart in CEL."""
 
 from __future__ import annotations
 
