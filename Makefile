@@ -10,7 +10,12 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 VENV := .venv
 BIN := $(VENV)/bin
-SETUP := $(VENV)/.set-up
+# Lists what was installed. An environment that is a link is somebody's own and left as it is.
+SETUP := $(if $(shell test -L $(VENV) && echo link),,$(VENV)/.set-up)
+# Scripts of an environment name the folder it was made in, so one that was moved or copied has to be made anew.
+STATE := $(shell [ "$$(cat $(VENV)/.place 2>/dev/null)" = "$(CURDIR)" ] || { echo moved; exit; }; \
+  [ ! -e "$(VENV)/.set-up" ] || while read -r each; do [ -e "$(VENV)/$$each" ] || { echo damaged; exit; }; \
+  done < "$(VENV)/.set-up"; echo whole)
 
 export UV_CACHE_DIR := $(CURDIR)/$(VENV)/uv-cache
 export PIP_CACHE_DIR := $(CURDIR)/$(VENV)/pip-cache
@@ -32,19 +37,29 @@ ifneq ($(wildcard $(CONTROL_PLANE)/kube-apiserver),)
 export KUBEBUILDER_ASSETS ?= $(CONTROL_PLANE)
 endif
 
+# prometheus and promtool for the tests of alerts and dashboard, likewise.
+PROMETHEUS := $(CURDIR)/.prometheus
+ifneq ($(wildcard $(PROMETHEUS)/promtool),)
+export PROMETHEUS_ASSETS ?= $(PROMETHEUS)
+endif
+
 CRD := helm/rl-platform/files/trainingjobs.rlplatform.io.yaml
 
-.PHONY: help setup run test control-plane test-learning check lint style types layers reports crd wheel constraints clean
+.PHONY: help setup run test control-plane test-cluster test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
 
 setup: $(SETUP)
 
+ifneq ($(STATE),whole)
+.PHONY: $(SETUP)
+endif
+ifneq ($(SETUP),)
 $(SETUP): pyproject.toml constraints.txt
 	@rm -f $@
 	@new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \
-	if ! $(BIN)/python -c "$$new_enough" 2>/dev/null || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	if [ $(STATE) != whole ] || ! $(BIN)/python -c "$$new_enough" 2>/dev/null || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	  found=; python=; \
 	  for each in $(PYTHONS); do \
 	    command -v $$each >/dev/null 2>&1 || continue; \
@@ -57,11 +72,14 @@ $(SETUP): pyproject.toml constraints.txt
 	    exit 1; \
 	  fi; \
 	  echo "Setting up $(VENV) with $$($$python --version) (once; some minutes and about 6 GB, most of it PyTorch)"; \
-	  $$python -m venv --clear $(VENV); \
+	  [ ! -d $(VENV) ] || find $(VENV) -mindepth 1 -maxdepth 1 ! -name '*-cache' -exec rm -rf {} +; \
+	  $$python -m venv $(VENV); \
+	  echo "$(CURDIR)" > $(VENV)/.place; \
 	fi
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 	@$(BIN)/uv pip install --quiet --constraint constraints.txt --group dev --editable '.[train,operator]'
-	@touch $@
+	@cd $(VENV) && printf '%s\n' bin/* lib/python*/site-packages/[!_]* > .set-up
+endif
 
 run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
 	@$(BIN)/rlp run helm/examples/cartpole-ppo.yaml --overwrite
@@ -69,7 +87,7 @@ run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
 test: $(SETUP) ## every check and every quick test
 	@failed=0; \
 	$(MAKE) --no-print-directory --keep-going lint || failed=1; \
-	$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak" || failed=1; \
+	$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak and not cluster" || failed=1; \
 	exit $$failed
 
 control-plane: $(CONTROL_PLANE)/etcd $(CONTROL_PLANE)/kube-apiserver ## build etcd and kube-apiserver for the tests (needs Go 1.26)
@@ -79,6 +97,14 @@ $(CONTROL_PLANE)/etcd: tests/apiserver/control-plane/etcd/go.sum
 
 $(CONTROL_PLANE)/kube-apiserver: tests/apiserver/control-plane/apiserver/go.sum
 	@tests/apiserver/control-plane/build $@ k8s.io/kubernetes/cmd/kube-apiserver
+
+prometheus: $(PROMETHEUS)/prometheus $(PROMETHEUS)/promtool ## build prometheus and promtool for the tests (needs Go 1.26)
+
+$(PROMETHEUS)/%: tests/helm/prometheus/go.sum
+	@tests/apiserver/control-plane/build $@ github.com/prometheus/prometheus/cmd/$* $(CURDIR)/tests/helm/prometheus
+
+test-cluster: $(SETUP) ## on the cluster that KUBECONFIG names, with KubeRay and the training image RLP_TEST_IMAGE
+	@$(BIN)/pytest -m cluster tests/cluster
 
 test-learning: $(SETUP) ## train to the published scores, with several seeds each
 	@$(BIN)/pytest -m learning
@@ -95,6 +121,7 @@ style: $(SETUP)
 
 types: $(SETUP)
 	@$(BIN)/mypy
+	@$(BIN)/mypy --explicit-package-bases helm/authoring helm/rl-platform/files
 
 layers: $(SETUP)
 	@$(BIN)/lint-imports --no-logo
@@ -108,6 +135,12 @@ crd: $(SETUP) ## renew the CustomResourceDefinition in the chart from the models
 	@mkdir -p $(dir $(CRD))
 	@$(BIN)/python -m rl_platform.spec.crd > $(CRD).new && mv $(CRD).new $(CRD)
 
+chart: crd ## renew what is made in the chart: values, their schema and table, the operator's roles
+	@$(BIN)/python -m helm.authoring.write
+
+docs: $(SETUP) ## renew docs/trainingjob.md from the models
+	@$(BIN)/python -m docs.reference
+
 wheel: $(SETUP) ## build dist/*.whl
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
@@ -118,5 +151,5 @@ constraints: $(SETUP) ## renew the pinned versions in constraints.txt
 include benchmarks/benchmark.mk
 
 clean: ## remove what make made: .venv, caches, runs/ is kept
-	@rm -rf $(VENV) .venv-* .control-plane build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-* .control-plane .prometheus build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

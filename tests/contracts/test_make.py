@@ -79,3 +79,53 @@ def test_every_dependency_is_pinned_and_no_pin_names_where_it_comes_from() -> No
     pinned = set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
     assert {re.split(r"[^A-Za-z0-9-]", each)[0].lower() for each in wanted} - pinned == set()
     assert "://" not in text
+
+
+WORKING_PYTHON = """#!/bin/sh
+case "$1 $2" in
+  "--version ") echo "Python 3.12.0" ;;
+  "-m venv")
+    mkdir -p "$3/bin" "$3/lib/python3.12/site-packages/torch"
+    cp "$0" "$3/bin/python"
+    printf '#!/bin/sh\\n' > "$3/bin/uv"
+    chmod +x "$3/bin/uv" ;;
+esac
+"""
+"""Makes an environment in which installing does nothing."""
+
+
+def set_up(folder: Path) -> subprocess.CompletedProcess[str]:
+    python = folder.parent / "python"
+    python.write_text(WORKING_PYTHON)
+    python.chmod(0o755)
+    ran = make(folder, "setup", f"PYTHON={python}")
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+def test_an_environment_that_was_moved_or_lost_a_part_is_made_anew_and_keeps_its_caches(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "old").mkdir()
+    old = clone(tmp_path / "old")
+    assert "Setting up" in set_up(old).stdout
+    assert "Setting up" not in set_up(old).stdout, "whole"
+    for name in ("bin/of-before", "uv-cache/wheel"):
+        (old / ".venv" / name).parent.mkdir(exist_ok=True)
+        (old / ".venv" / name).touch()
+    moved = old.rename(tmp_path / "new name")
+    assert "Setting up" in set_up(moved).stdout, "its scripts name the old folder"
+    assert not (moved / ".venv/bin/of-before").exists()
+    assert (moved / ".venv/uv-cache/wheel").exists()
+    (moved / ".venv/lib/python3.12/site-packages/torch").rmdir()
+    assert "Setting up" in set_up(moved).stdout, "half deleted"
+    assert "Setting up" not in set_up(moved).stdout
+
+
+def test_an_environment_that_is_a_link_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "mine").mkdir()
+    folder = clone(tmp_path / "clone")
+    (folder / ".venv").symlink_to(tmp_path / "mine")
+    assert "Nothing to be done" in make(folder, "setup").stdout
+    assert list((tmp_path / "mine").iterdir()) == []
