@@ -78,13 +78,22 @@ class TrainingJobs:
         path = f"{self.root}/{name}{subresource}"
         return self.send("PATCH", path, _bytes(patch), "application/merge-patch+json")
 
+    def table(self) -> Json:
+        """What ``kubectl get`` prints."""
+        return self.send("GET", self.root, accept="application/json;as=Table;g=meta.k8s.io;v=v1").document
+
     def send(
-        self, method: str, path: str, body: bytes | None = None, content: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        content: str = "application/json",
+        accept: str = "application/json",
     ) -> Answer:
         headers = {
             "Authorization": f"Bearer {self._token}",
             "Content-Type": content,
-            "Accept": "application/json",
+            "Accept": accept,
         }
         self._connection.request(method, path, body, headers)
         reply = self._connection.getresponse()

@@ -40,7 +40,8 @@ TRICKY = [
 TEXT = st.sampled_from(TRICKY) | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NUMBERS = (
     st.integers(-(2**63), 2**63 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    # Beyond 2**53 whole floats are read by their shortest digits: tests/spec/test_yaml_reading.py.
+    | st.floats(allow_nan=False, allow_infinity=False).filter(lambda it: not 2**53 <= abs(it) < 2**63)
     | st.sampled_from([0.0, -0.0, 1e6, 1e21, 3e-4, 1e-7, 5e-324, 1.7e308, 0.1])
 )
 JSON = st.recursive(

@@ -17,7 +17,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "array": (list,),
     "string": (str,),
     "boolean": (bool,),
-    "integer": (int,),
     "number": (int, float),
 }
 
@@ -67,11 +66,18 @@ def _below(schema: Schema, key: str) -> Schema | None:
 
 def _has_type(schema: Schema, value: Any) -> bool:
     if schema.get("x-kubernetes-int-or-string"):
-        return isinstance(value, int | str) and not isinstance(value, bool)
+        return isinstance(value, str) or _is_integer(value)
     if "type" not in schema:
         return bool(schema["x-kubernetes-preserve-unknown-fields"])
+    if schema["type"] == "integer":
+        return _is_integer(value)
     wanted = _TYPES[schema["type"]]
     return isinstance(value, wanted) and (bool in wanted or not isinstance(value, bool))
+
+
+def _is_integer(value: Any) -> bool:
+    """Within 64 bits; larger ones are floats to the server."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _fits(schema: Schema, keyword: str, wanted: Any, value: Any) -> bool:

@@ -26,6 +26,7 @@ KUBECTL: dict[str, Any] = {
     "tRUE": "tRUE", "no": False, "off": False, "n": False, "N": False, "yEs": "yEs", "oN": "oN", "~": None,
     "Null": None, "9223372036854775807": 9223372036854775807, "9223372036854775808": 9.223372036854776e+18,
     "-9223372036854775809": -9.223372036854776e+18, "12345678901234567890123": 1.2345678901234568e+22,
+    "6.3341873355064112e16": 63341873355064110, "-9223372036854775000.0": -9223372036854775000,
     "0.1e-400": 0, "1e400": "1e400", ".5e400": ".5e400", "1e+400": "1e+400", "1.5e300": 1.5e+300,
     "!!float 3": 3, '!!int "7"': 7, "!!str": "", "!!str yes": "yes", "!!bool on": True, "!!null ''": None,
     "'3'": '3', '"3e-4"': '3e-4', "''": '', "'yes'": 'yes', "inf": "inf", "NaN": "NaN", "1,000": "1,000",
@@ -53,7 +54,7 @@ JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(allow_nan=False, allow_infinity=False).filter(lambda it: not 2**53 <= abs(it) < 2**63)
     | st.text(st.characters(min_codepoint=32, max_codepoint=0xD7FF, exclude_characters="\x7f"), max_size=8),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text("abcé ", max_size=5), inner, max_size=4)
