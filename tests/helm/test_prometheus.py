@@ -59,9 +59,17 @@ class Prometheus:
 
 
 @pytest.fixture(scope="module")
-def prometheus(api_server: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def binary() -> str:
+    """Asked for first: without it nothing else is started."""
+    return program("prometheus")
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    binary: str, api_server: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     """Scrapes a leading operator, which knows two jobs, and the driver of a running one."""
-    binary, folder = program("prometheus"), tmp_path_factory.mktemp("prometheus")
+    folder = tmp_path_factory.mktemp("prometheus")
     for definition in (custom_resource_definition(), FREE_RAY_CLUSTER_CRD):
         api_server.install_crd(definition)
     namespace = "watched"
