@@ -21,6 +21,7 @@ from rl_platform.models.filters import PolicyFilters
 from rl_platform.models.policy import Policy
 from rl_platform.spec.algorithms import Custom
 from rl_platform.spec.model import DEFAULT_POLICY
+from rl_platform.spec.resources import LearnerSpec
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.workers.learner import Learner
 from rl_platform.workers.local import LocalWorkers
@@ -86,7 +87,14 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:
     except ValueError as error:
         adapter.close()
         raise BadConfiguration(str(error)) from error
-    learner = Learner(policies, trained, algorithm.learning(config), spec.seed)
+    learner = Learner(
+        policies,
+        trained,
+        algorithm.learning(config),
+        spec.seed,
+        _device(spec.learner),
+        spec.learner.precision,
+    )
     filters = {
         name: _filters(policy, spec.model)
         for name, policy in policies.items()
@@ -159,7 +167,6 @@ def refuse_unsupported(job: TrainingJob) -> None:
     asked: Mapping[str, bool] = {
         "rollouts.replicas above 0 (rollout workers in other processes)": spec.rollouts.replicas > 0,
         "learner.replicas above 0 (learners in other processes)": spec.learner.replicas > 0,
-        "learner.precision bfloat16": spec.learner.precision != "float32",
         "replay.placement rollouts": spec.replay.placement != "driver",
     }
     for what, is_asked in asked.items():
@@ -167,6 +174,23 @@ def refuse_unsupported(job: TrainingJob) -> None:
             raise BadConfiguration(
                 f"spec.{what} is not supported in one process yet: leave it at its default"
             )
+
+
+def _device(learner: LearnerSpec) -> str:
+    """Where this process learns. Raises BadConfiguration where it should be a GPU and there is none."""
+    if not learner.gpus_per_replica:
+        return "cpu"
+    if learner.gpus_per_replica > 1:
+        asked = f"{learner.gpus_per_replica} GPUs for one learner"
+        raise BadConfiguration(f"spec.learner.gpusPerReplica: {asked}, which uses one; set it to 1")
+    import torch
+
+    if not torch.cuda.is_available():
+        raise BadConfiguration(
+            "spec.learner.gpusPerReplica is 1, and this process sees no GPU: run it where there is one "
+            "(and a torch built for it), or set it to 0"
+        )
+    return "cuda"
 
 
 def _is_trained(job: TrainingJob, name: str) -> bool:
