@@ -23,7 +23,10 @@ class Reach(Protocol):
 
 
 class ThroughApiServer:
-    """By the proxy subresource of pods, with the operator's own rights."""
+    """By the proxy subresource of pods: the kubeconfig needs get, create and update on pods/proxy.
+
+    An operator inside the cluster goes straight, and is not granted them: they reach every pod.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
