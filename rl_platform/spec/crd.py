@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
-from rl_platform.spec.cel_rules import job_rules
+from rl_platform.spec.cel_rules import CelRule
+from rl_platform.spec.learning_rules import learning_rules
 from rl_platform.spec.mutability import change_rules
+from rl_platform.spec.running_rules import running_rules
 from rl_platform.spec.structural_schema import Schema, structural_schema
 from rl_platform.spec.training_job import API_VERSION, KIND, Metadata, TrainingJob
 
@@ -74,6 +76,11 @@ def object_schema() -> Schema:
     fields["spec"]["x-kubernetes-validations"] = [it.schema() for it in [*job_rules(), *change_rules()]]
     schema["required"] = ["spec"]
     return schema
+
+
+def job_rules() -> list[CelRule]:
+    """The rules between fields that a spec must keep, whatever it was before."""
+    return [*learning_rules(), *running_rules()]
 
 
 def _prefix_of(name: Schema) -> Schema:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from rl_platform.spec.training_job import TrainingJobSpec
 from tests.spec.jobs import MENDS, documents
 from tests.spec.rule_cases import RULE_CASES, spec_with
-from tests.spec.spoiling import Spoiled, spoilings
+from tests.spec.spoiling import Spoiled, model_in, spoilings
 
 Spec = dict[str, Any]
 DRAWN = 250
@@ -32,7 +32,7 @@ def good_specs(number: int, random_seed: int) -> list[Spec]:
     random = Random(random_seed)
     mend = MENDS[TrainingJobSpec]
     mixed = (mend(copy.deepcopy(_mixed(drawn, random))) for _ in range(number - len(drawn)))
-    return [*drawn, *mixed]
+    return [_with_nulls(spec, random) for spec in (*drawn, *mixed)]
 
 
 def bad_specs(good: list[Spec], random_seed: int) -> Iterator[BadSpec]:
@@ -66,6 +66,19 @@ def _mixed(drawn: list[Spec], random: Random) -> Spec:
     names = list(TrainingJobSpec.model_fields.values())
     taken = {info.alias: random.choice(drawn).get(info.alias) for info in names}
     return {str(name): section for name, section in taken.items() if section is not None}
+
+
+def _with_nulls(spec: Spec, random: Random) -> Spec:
+    """In a section here and there a null for an absent field, and in a map; they count as absent."""
+    for info in TrainingJobSpec.model_fields.values():
+        section, model = spec.get(str(info.alias)), model_in(info.annotation)
+        if not isinstance(section, dict) or model is None or random.random() > 0.1:
+            continue
+        section |= {str(it.alias): None for it in model.model_fields.values() if it.alias not in section}
+        if "nodeSelector" in section:
+            section["nodeSelector"] = {"gone": None, **(section["nodeSelector"] or {})}
+            section["podOverrides"] = {"spec": None, **(section["podOverrides"] or {})}
+    return spec
 
 
 def _with_broken_rule(spec: Spec, random: Random) -> BadSpec:

@@ -17,8 +17,8 @@ from tests.spec.jobs import Document, limits_of
 UNFIT = {
     patterns.DNS_LABEL: ["A", "-a", "a_b", "a\n", "a.b", "é"],
     patterns.OBJECT_NAME: ["A", ".a", "a_b", "a\n"],
-    patterns.NO_SPACE: ["a b", "a\n", "\t", " a"],
-    patterns.TRACKING_URI: ["file:///a", "http://", "http:// a", "mlflow", "sqlite://a"],
+    patterns.NO_SPACE: ["a b", "a\n", "\t", " a", "a\x0bb"],
+    patterns.TRACKING_URI: ["file:///a", "http://", "http:// a", "mlflow", "sqlite://a", "http://a\x0bb"],
     patterns.ENTRYPOINT: ["a", "a:", "a:b:c", "a.:b", "1a:b", "a:b\n", "a b:c"],
     patterns.MODULE_OR_ENTRYPOINT: ["", "a:", "a.", "1", "a:b\n", "a-b"],
     patterns.LABEL_VALUE: ["a b", "-a", "a\n", "é"],
@@ -46,7 +46,7 @@ def spoilings(model: type[SpecModel], document: Document, path: Path, random: Ra
     yield _put(document, "noSuchField", random.choice([1, "a", {}, [], False]), path, "unknown field")
     for info in model.model_fields.values():
         name = str(info.alias)
-        inner = _model(info.annotation)
+        inner = model_in(info.annotation)
         if info.is_required() and name in document:
             yield Spoiled(path_text((*path, name)), "missing", partial(document.pop, name, None))
         yield _put(document, name, random.choice(_wrong(info.annotation, list(info.metadata))), path, "value")
@@ -90,10 +90,10 @@ def _put(document: Document, name: str, value: Any, path: Path, what: str) -> Sp
     return Spoiled(path_text((*path, name)), f"{what} {str(value)[:40]!r}", apply)
 
 
-def _model(annotation: Any) -> type[SpecModel] | None:
+def model_in(annotation: Any) -> type[SpecModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, SpecModel):
         return annotation
-    return next((found for it in get_args(annotation) if (found := _model(it))), None)
+    return next((found for it in get_args(annotation) if (found := model_in(it))), None)
 
 
 def _wrong(annotation: Any, metadata: list[Any]) -> list[Any]:

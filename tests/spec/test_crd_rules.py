@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 import rl_platform.spec
-from rl_platform.spec.cel_rules import CelRule, job_rules
+from rl_platform.spec.cel_rules import CelRule
+from rl_platform.spec.crd import job_rules
 from rl_platform.spec.fields import Fault
 from rl_platform.spec.training_job import TrainingJobSpec
 from tests.spec.rule_cases import RULE_CASES, RuleCase, spec_with

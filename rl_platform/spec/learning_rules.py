@@ -1,0 +1,117 @@
+"""What a spec must keep about environment, algorithm, model, policies and schedules, in CEL.
+
+Each rule is the counterpart of one in a model's ``faults()``; tests hold the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rl_platform.spec.algorithms import AlgorithmSpec, Custom
+from rl_platform.spec.cel_rules import CelRule, distinct, names_of, names_set, one_of
+from rl_platform.spec.running import Schedules
+
+
+def learning_rules() -> list[CelRule]:
+    """All of them."""
+    return [*_environment_rules(), *_algorithm_rules(), *_model_rules(), *_schedule_rules()]
+
+
+def _environment_rules() -> Iterator[CelRule]:
+    place = "self.environment"
+    yield CelRule(
+        "environment",
+        f"{place}.kind != 'external' || (!has({place}.id) && !has({place}.entrypoint))",
+        "an external environment is not made here; remove id and entrypoint",
+    )
+    yield CelRule(
+        "environment",
+        f"{place}.kind == 'external' || has({place}.id) != has({place}.entrypoint)",
+        f"<has({place}.id) ? 'id and entrypoint are both set' : 'neither id nor entrypoint is set'>; "
+        'exactly one is needed, e.g. `id: CartPole-v1` or `entrypoint: "my_module:make"`',
+    )
+    yield CelRule(
+        "environment.id",
+        f"!{place}.kind.startsWith('pettingzoo') || !has({place}.id)",
+        f"'<{place}.id>' is looked up in Gymnasium, and kind is <{place}.kind>; "
+        'use entrypoint, e.g. "pettingzoo.butterfly.pistonball_v6:parallel_env"',
+    )
+    yield CelRule(
+        "environment.vectorized",
+        f"!{place}.vectorized || {place}.kind == 'gymnasium'",
+        f"is true, and kind is <{place}.kind>; only kind gymnasium has vector environments",
+    )
+
+
+def _algorithm_rules() -> Iterator[CelRule]:
+    place, members = "self.algorithm", names_of(AlgorithmSpec)
+    yield CelRule(
+        "algorithm",
+        one_of(place, members),
+        f"<{names_set(place, members)}>; "
+        f"exactly one member of {', '.join(members)} is needed, e.g. `ppo: {{}}`",
+    )
+    yield CelRule(
+        "algorithm.ppo.minibatchSize",
+        f"!has({place}.ppo) || {place}.ppo.minibatchSize <= {place}.ppo.batchSize",
+        f"<{place}.ppo.minibatchSize> is more than batchSize, which is <{place}.ppo.batchSize>; "
+        "a minibatch is a part of a batch: lower minibatchSize or raise batchSize",
+    )
+    for field in ("batchSize", "learningStarts"):
+        yield CelRule(
+            f"algorithm.dqn.{field}",
+            f"!has({place}.dqn) || {place}.dqn.{field} <= {place}.dqn.bufferSize",
+            f"<{place}.dqn.{field}> is more than bufferSize, which is <{place}.dqn.bufferSize>; "
+            f"the replay buffer would never hold so much: raise bufferSize or lower {field}",
+        )
+    yield CelRule(
+        "algorithm.dqn.learningStarts",
+        f"!has({place}.dqn) || !has(self.stop.envSteps) || {place}.dqn.learningStarts <= self.stop.envSteps",
+        f"<{place}.dqn.learningStarts> env steps are more than stop.envSteps, which is <self.stop.envSteps>; "
+        "nothing would be learned: lower learningStarts or raise stop.envSteps",
+    )
+
+
+def _model_rules() -> Iterator[CelRule]:
+    recurrent, ppo = "self.model.recurrent", "self.algorithm.ppo"
+    yield CelRule(
+        "model.recurrent.sequenceLength",
+        f"!has({ppo}) || {recurrent}.kind == 'none' || {recurrent}.sequenceLength <= {ppo}.minibatchSize",
+        f"<{recurrent}.sequenceLength> is more than algorithm.ppo.minibatchSize, which is "
+        f"<{ppo}.minibatchSize>; a minibatch must hold a sequence",
+    )
+    yield distinct("policies")
+    yield CelRule(
+        "policies",
+        "size(self.policies) == 0 || self.policies.exists(policy, policy.trained)",
+        "none of them is trained; trained: true for at least one",
+    )
+
+
+def _schedule_rules() -> Iterator[CelRule]:
+    for field in names_of(Schedules):
+        path = f"schedules.{field}"
+        absent, schedule = f"!has(self.{path})", f"self.{path}"
+        yield CelRule(
+            f"{path}.final",
+            f"{absent} || {schedule}.kind != 'exponential' || {schedule}.final > 0.0",
+            "an exponential schedule never reaches 0; a number above 0, or kind linear",
+        )
+        yield CelRule(
+            f"{path}.steps",
+            f"{absent} || {schedule}.kind == 'constant' || has({schedule}.steps) || has(self.stop.envSteps)",
+            "is not set, and neither is stop.envSteps; set steps here, or stop.envSteps",
+        )
+        for name in _algorithms_without(field):
+            yield CelRule(
+                path,
+                f"{absent} || !has(self.algorithm.{name})",
+                f"algorithm.{name} has no such field; remove it",
+            )
+
+
+def _algorithms_without(field: str) -> Iterator[str]:
+    for name, info in AlgorithmSpec.model_fields.items():
+        model = next(it for it in info.annotation.__args__ if it is not type(None))  # type: ignore[union-attr]
+        if model is not Custom and field not in names_of(model):
+            yield info.alias or name
