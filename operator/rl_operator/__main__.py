@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from types import FrameType
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from rl_operator.logs import Redactor, start_logging
@@ -25,6 +25,8 @@ from rl_operator.settings import BadSettings, Settings, read_settings
 OK, FAULT, WRONG_SETTINGS, NO_CLUSTER, NO_KIND, NO_RIGHT, SECOND_SIGNAL = 0, 1, 2, 3, 4, 5, 143
 CRD_FILE: Final = "helm/rl-platform/files/trainingjobs.rlplatform.io.yaml"
 FIRST_CALL_SECONDS = 10.0
+SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+SIGNAL_LOOK_SECONDS = 0.1
 
 log = logging.getLogger("rl_operator")
 
@@ -58,23 +60,21 @@ def run(settings: Settings) -> int:
     redact.add(transport.secrets)
     check_cluster(transport, settings)
     threading.excepthook = _thread_failed
+    # Waited for instead of handled: a handler may come while another is at work and holds a lock.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         operator = Operator(settings, transport, redact, die=lambda: _die(FAULT))
     except OSError as error:
         raise CannotStart(WRONG_SETTINGS, f"--port: {settings.port} can't be had: {error.strerror}") from None
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            _die(SECOND_SIGNAL)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
     operator.start()
-    stop.wait()
+    signal.sigwait(SIGNALS)
     log.info("stopping")
-    return OK if operator.stop() else FAULT
+    with ThreadPoolExecutor(1) as executor:
+        stopping = executor.submit(operator.stop)
+        while not stopping.done():
+            if signal.sigtimedwait(SIGNALS, SIGNAL_LOOK_SECONDS) is not None:
+                _die(SECOND_SIGNAL)
+        return OK if stopping.result() else FAULT
 
 
 def check_cluster(transport: ClusterTransport, settings: Settings) -> None:

@@ -90,6 +90,8 @@ class EventRecorder:
 
     def close(self, timeout_seconds: float) -> None:
         """Tell what waits, for so long at most."""
+        if self._thread.ident is None:
+            return
         try:
             self._waiting.put(None, timeout=timeout_seconds)
         except queue.Full:

@@ -75,6 +75,7 @@ class Operator:
             name=settings.lease_name,
         )
         self._health = self._health_server()
+        self._leading = threading.Thread(target=self._act_when_leader, name="lead", daemon=True)
 
     def _health_server(self) -> HealthServer:
         metrics, watching = self._metrics, self._watching
@@ -96,12 +97,15 @@ class Operator:
         self._health.start()
         log.info("health and metrics on port %d", self._health.port)
         self._watching.start()
-        threading.Thread(target=self._act_when_leader, name="lead", daemon=True).start()
+        self._leading.start()
 
     def stop(self) -> bool:
         """Finish what is in hand, then give the Lease back. Whether all of it ended in time."""
         self._stopping.set()
         self._queue.close()
+        if not self._elector.is_leader:
+            self._elector.release()
+        self._leading.join(LAST_PASSES_SECONDS)
         ended = self._workers.join(LAST_PASSES_SECONDS)
         self._pollers.close(LAST_WORDS_SECONDS)
         self._watching.stop()
@@ -120,6 +124,8 @@ class Operator:
             return
         log.info("caches are filled")
         if self._settings.leader_election and not self._elector.acquire():
+            return
+        if self._stopping.is_set():
             return
         self._events.start()
         self._pollers.start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 import tempfile
 import threading
@@ -31,6 +32,7 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 POOLED_CONNECTIONS = 64
 USER_AGENT = "rl-operator"
 READ_BYTES = 1 << 16
+OF_A_CONNECTION = re.compile(r"^(HTTPS?Connection\(.*?\)|<.*? object at 0x\w+>): ")
 
 
 class NoCluster(Exception):
@@ -220,8 +222,8 @@ def _lower(answer: urllib3.BaseHTTPResponse) -> dict[str, str]:
 
 
 def _why(lost: Exception) -> str:
-    """In words, without the addresses of objects that urllib3 puts into its messages."""
-    if isinstance(lost, urllib3.exceptions.TimeoutError):
+    """In words, without the names of objects that urllib3 puts before its messages."""
+    refused = isinstance(lost, urllib3.exceptions.NewConnectionError)
+    if isinstance(lost, urllib3.exceptions.TimeoutError) and not refused:
         return "timed out"
-    text = str(lost).rpartition("object at 0x")[2].partition(": ")[2] or str(lost)
-    return f"{type(lost).__name__}: {text}"
+    return f"{type(lost).__name__}: {OF_A_CONNECTION.sub('', str(lost))}"

@@ -62,8 +62,10 @@ class Workers(Generic[K]):
 
     def join(self, timeout_seconds: float) -> bool:
         """After the queue was closed: wait for the passes in hand. Whether all of them ended."""
+        until = self._clock() + timeout_seconds
         for thread in self._threads:
-            thread.join(timeout_seconds)
+            if thread.ident is not None:
+                thread.join(max(0.0, until - self._clock()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self) -> None:
