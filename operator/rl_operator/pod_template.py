@@ -21,7 +21,7 @@ from rl_platform.spec.driver_protocol import (
     PORT_ENV,
     TOKEN_FILE_ENV,
 )
-from rl_platform.spec.resources import PodGroup, ResourceSpec, RolloutsSpec
+from rl_platform.spec.resources import LearnerSpec, PodGroup, ResourceSpec, RolloutsSpec
 from rl_platform.spec.training_job import TrainingJobSpec
 
 __all__ = ["Refused", "group_sizes", "head_group", "learner_group", "rollouts_group"]
@@ -55,7 +55,9 @@ SPOT_TAINTS = (  # of the managed clusters that taint such nodes
 def head_group(job: Job, spec: TrainingJobSpec, settings: Settings) -> dict[str, Any]:
     """Only the driver runs on the head: Ray schedules nothing else there."""
     asked = _asked(spec.driver, names.HEAD)
-    params = {"num-cpus": "0", "dashboard-host": "0.0.0.0", **_memory_params(asked)}
+    if not spec.learner.replicas:
+        asked = _with_gpus(asked, spec.learner)
+    params = {"num-cpus": "0", "num-gpus": "0", "dashboard-host": "0.0.0.0", **_memory_params(asked)}
     pod = _pod(job, spec, spec.driver, names.HEAD, asked, settings)
     container = pod["spec"]["containers"][0]
     container["env"] += [
@@ -84,9 +86,8 @@ def head_group(job: Job, spec: TrainingJobSpec, settings: Settings) -> dict[str,
 
 def learner_group(job: Job, spec: TrainingJobSpec, settings: Settings) -> dict[str, Any]:
     """Pods of the learner, pinned by a resource of Ray's own."""
-    learner, asked = spec.learner, _asked(spec.learner, names.LEARNER)
-    if learner.gpus_per_replica:
-        asked = asked.model_copy(update={"extended": {GPU: str(learner.gpus_per_replica), **asked.extended}})
+    learner = spec.learner
+    asked = _with_gpus(_asked(learner, names.LEARNER), learner)
     sizes = {"replicas": learner.replicas, "minReplicas": 0, "maxReplicas": learner.replicas}
     return _worker_group(job, spec, learner, names.LEARNER, asked, sizes, 1, settings)
 
@@ -247,6 +248,13 @@ def _asked(group: PodGroup, role: str) -> ResourceSpec:
     return given.model_copy(
         update={"cpu": given.cpu or default.cpu, "memory": given.memory or default.memory}
     )
+
+
+def _with_gpus(asked: ResourceSpec, learner: LearnerSpec) -> ResourceSpec:
+    """For the pods that learn: those of the learner, or the head where it has none."""
+    if not learner.gpus_per_replica:
+        return asked
+    return asked.model_copy(update={"extended": {GPU: str(learner.gpus_per_replica), **asked.extended}})
 
 
 def _resources(asked: ResourceSpec) -> dict[str, Any]:

@@ -110,6 +110,16 @@ def test_ray_is_told_its_memory_and_resources_once() -> None:
     assert int(head["memory"]) + int(head["object-store-memory"]) == whole_bytes("4Gi")
 
 
+def test_the_gpu_goes_where_the_learning_is() -> None:
+    groups = {"learner": {"gpusPerReplica": 1}}
+    container = templates(made(**groups)["RayCluster"])["head"]["spec"]["containers"][0]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    shown = templates(made(**SHAPE)["RayCluster"])
+    asked = {role: it["spec"]["containers"][0]["resources"]["limits"] for role, it in shown.items()}
+    assert asked["learner"]["nvidia.com/gpu"] == "2"
+    assert "nvidia.com/gpu" not in asked["head"]
+
+
 def test_a_queue_and_its_priority_go_to_the_cluster() -> None:
     labels = made(scheduling={"queue": "gpus", "priorityClass": "high"})["RayCluster"]["metadata"]["labels"]
     assert labels["kueue.x-k8s.io/queue-name"] == "gpus"
