@@ -121,7 +121,7 @@ style: $(SETUP)
 
 types: $(SETUP)
 	@$(BIN)/mypy
-	@$(BIN)/mypy --explicit-package-bases helm/authoring helm/rl-platform/files
+	@$(BIN)/mypy --explicit-package-bases helm/authoring helm/rl-platform/files docs
 
 layers: $(SETUP)
 	@$(BIN)/lint-imports --no-logo

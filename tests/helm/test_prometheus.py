@@ -125,7 +125,10 @@ def configuration(folder: Path, server: ControlPlane) -> Path:
     for job in document["scrape_configs"]:
         for discovery in job["kubernetes_sd_configs"]:
             discovery["kubeconfig_file"] = str(server.kubeconfig)
-    document |= {"global": {"scrape_interval": "1s"}, "rule_files": [str(ALERTS)]}
+    document |= {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "2s"},
+        "rule_files": [str(ALERTS)],
+    }
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(document))
     return file
