@@ -15,8 +15,8 @@ from rl_platform.checkpoints.errors import CheckpointError
 from rl_platform.checkpoints.storage import Chunks
 
 _EXTRAS = {
-    "s3": "s3fs",
-    "s3a": "s3fs",
+    "s3": "pyarrow",
+    "s3a": "pyarrow",
     "gs": "gcsfs",
     "gcs": "gcsfs",
     "abfs": "adlfs",
@@ -110,7 +110,14 @@ def _open(uri: str) -> tuple[Any, str]:
 
     scheme = uri.split("://", 1)[0].rsplit("::", 1)[-1]
     try:
-        files, root = fsspec.core.url_to_fs(uri)
+        try:
+            files, root = fsspec.core.url_to_fs(uri)
+        except ImportError:
+            if scheme not in ("s3", "s3a"):
+                raise
+            from rl_platform.checkpoints.arrow_s3 import open_s3
+
+            files, root = open_s3(), uri.split("://", 1)[1]
     except ImportError as error:
         package = _EXTRAS.get(scheme)
         advice = f"pip install {package}" if package else str(error)

@@ -222,7 +222,7 @@ def test_the_manifest_says_what_is_inside_and_who_wrote_it(tmp_path: Path) -> No
     ("uri", "message"),
     [
         ("nosuch://x/y", "no file system is known for the scheme 'nosuch'"),
-        ("s3://bucket/x", "the scheme 's3' needs one more package: pip install s3fs"),
+        ("gs://bucket/x", "the scheme 'gs' needs one more package: pip install gcsfs"),
         ("", "checkpoint.uri is empty"),
     ],
 )
