@@ -38,6 +38,9 @@ def attend(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings
     if running and driver.start_time is None:
         driver = driver.model_copy(update={"start_time": written(seen.now)})
         conditions[ConditionType.TRAINING] = Holds("True", "Running", f"Attempt {status.attempt} runs.")
+    word = retry.last_word(sighting)
+    if word is not None:
+        conditions[ConditionType.TRAINING] = Holds("True", word.reason, word.message)
     writes = () if press else resize(seen, spec)
     return Decision(
         status.model_copy(update={"driver": driver}),
@@ -102,9 +105,10 @@ def _over(
 ) -> Ending | None:
     """How the attempt ended, by Ray, by its head, or because nothing is heard of it; None: it goes on."""
     if sighting is not None:
-        told = retry.ending(sighting, asked_to_stop=press >= Pressure.STOP)
-        if told is not None:
-            return told
+        noted = retry.noted_word(seen.job.status)
+        ended = retry.ending(sighting, press >= Pressure.STOP, noted)
+        if ended is not None:
+            return ended
     if seen.attempt_head_gone:
         return retry.head_lost(seen, sighting)
     if press is Pressure.TAKE_AWAY:
@@ -136,7 +140,9 @@ def _order(
     if pod is None:
         return None
     wanted = Desired(generation=job.generation, replicas=spec.rollouts.replicas, stop=spec.stop)
-    heard = retry.final_progress(sighting)
+    word = retry.last_word(sighting)
+    noted = word is None or retry.noted_word(job.status) is not None
+    heard = retry.final_progress(sighting) and noted
     return DriverOrder(
         submission_id=driver.submission_id,
         attempt=job.status.attempt,

@@ -36,6 +36,7 @@ def conclude(seen: Observed, verdict: Verdict) -> Decision:
                 "True" if verdict.succeeded else "False", verdict.reason, verdict.message
             ),
             ConditionType.TRAINING: Holds("False", verdict.reason, verdict.message),
+            ConditionType.SUSPENDED: Holds("False", "NotSuspended"),
         },
         look_again_seconds=0.0,
     )

@@ -20,7 +20,7 @@ from rl_operator.observed import Job, Observed, job_from
 from rl_operator.observing import Observer
 from rl_operator.rbac import Rule
 from rl_operator.retry import final_progress
-from rl_operator.runtime.api import Api, Conflict
+from rl_operator.runtime.api import Api
 from rl_operator.runtime.resources import TRAINING_JOBS
 from rl_operator.settings import Settings
 from rl_operator.status import compose
@@ -91,12 +91,8 @@ class Reconciler:
             "metadata": {"resourceVersion": job.resource_version},
             "status": _difference(document.get("status") or {}, dumped),
         }
-        try:
-            written = self._api.merge_patch(
-                TRAINING_JOBS, job.namespace, job.name, patch, subresource="status"
-            )
-        except Conflict:
-            return CATCH_UP_SECONDS  # decided on what is no longer so
+        # A Conflict is raised: decided on what is no longer so, and the cache may be long in catching up.
+        written = self._api.merge_patch(TRAINING_JOBS, job.namespace, job.name, patch, subresource="status")
         self._caches.jobs.wrote(job.key, written["metadata"]["resourceVersion"])
         self._status_written_at[job.key] = seen.now
         self._tell(job, new)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rl_operator.driver_contact import DriverSighting, JobState
 from rl_operator.observed import Observed
 from rl_operator.times import seconds_since
+from rl_platform.spec.conditions import ConditionType, FailureReason
 from rl_platform.spec.driver_protocol import ExitCode, ProgressState
 from rl_platform.spec.runtime import RunPolicy
 from rl_platform.spec.status import DriverOutcome, DriverStatus, Failures, TrainingJobStatus
@@ -29,6 +30,15 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """The last word of a driver about itself."""
+
+    reason: str
+    message: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A job that is decided."""
 
@@ -42,21 +52,40 @@ def final_progress(sighting: DriverSighting | None) -> bool:
     return sighting is not None and sighting.progress is not None and sighting.progress.state in _FINAL
 
 
-def ending(sighting: DriverSighting, asked_to_stop: bool) -> Ending | None:
+def last_word(sighting: DriverSighting | None) -> Word | None:
+    """Why the driver ends, by itself: it is acknowledged once this is in status, and gone soon after."""
+    progress = sighting.progress if sighting is not None and final_progress(sighting) else None
+    if progress is not None and progress.failure is not None:
+        return Word(progress.failure.reason.value, progress.failure.message, failed=True)
+    if progress is not None and progress.stop_reason is not None:
+        return Word(progress.stop_reason.value, "", failed=False)
+    return None
+
+
+def noted_word(status: TrainingJobStatus) -> Word | None:
+    """The last word as it was written down, for when its driver can't be asked again."""
+    training = next((it for it in status.conditions if it.type == ConditionType.TRAINING), None)
+    if training is None or training.status != "True" or training.reason == "Running":
+        return None
+    failed = training.reason in {it.value for it in FailureReason}
+    return Word(training.reason, training.message, failed)
+
+
+def ending(sighting: DriverSighting, asked_to_stop: bool, noted: Word | None = None) -> Ending | None:
     """How the driver ended, by Ray and by its own last word; None while it has not."""
     if sighting.state is None or not sighting.state.ended:
         return None
-    progress, code = sighting.progress, sighting.exit_code
+    word, code = last_word(sighting) or noted, sighting.exit_code
     logged = _logged_error(sighting.log_tail)
     if sighting.state is JobState.SUCCEEDED:
-        reason = progress.stop_reason.value if progress is not None and progress.stop_reason else "Completed"
+        reason = word.reason if word is not None and not word.failed else "Completed"
         return Ending(DriverOutcome.DONE, reason, "The training has reached its end.")
     if code == ExitCode.DRAINED or (sighting.state is JobState.STOPPED and asked_to_stop):
         return Ending(
             DriverOutcome.DRAINED, "Drained", "The driver was asked to stop and has saved its state."
         )
-    said = progress.failure if progress is not None else None
-    reason = said.reason.value if said else ""
+    said = word if word is not None and word.failed else None
+    reason = said.reason if said else ""
     text = said.message if said and said.message else logged or sighting.message
     if sighting.state is JobState.STOPPED:
         text = "The driver was stopped through Ray's Jobs API by somebody else."

@@ -56,8 +56,11 @@ def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
     """What is to be written."""
     job, status = seen.job, decision.status
     driver = status.driver
+    before = job.status.driver
+    over = before is not None and before.state is DriverState.ENDED and before == driver
     if (
         driver is not None
+        and not over  # what is written down then is its last report
         and seen.sighting is not None
         and seen.sighting.submission_id == driver.submission_id
     ):

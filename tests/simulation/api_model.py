@@ -56,6 +56,18 @@ class ApiModel:
         self.kinds.pop(resource, None)
         self._served.pop(_collection(resource), None)
 
+    def resource(self, plural: str) -> Resource:
+        return next(it for it in self.kinds if it.plural == plural)
+
+    def user(self, method: str, path: str, body: Json | None = None) -> Json:
+        """A call of somebody else than the operator; a refusal is a fault of the test."""
+        content = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        text = None if body is None else json.dumps(body).encode()
+        response = self.send(Request(method, path, (), text, content))
+        assert response.status < 400, response.body
+        document: Json = json.loads(response.body)
+        return document
+
     # The seam
 
     def send(self, request: Request) -> Response:
@@ -257,9 +269,9 @@ class ApiModel:
                 stated = f"{label} in precondition: {wanted}, {label} in object meta: {present}"
                 why = f"Precondition failed: {stated}"
                 raise conflict(kind.resource, name[1], why, shown=kind.resource.kind)
-        return self._end(kind, name, old, options)
+        return self.end(kind, name, old, options)
 
-    def _end(self, kind: Kind, name: Name, old: Stored, options: Json) -> Response:
+    def end(self, kind: Kind, name: Name, old: Stored, options: Json) -> Response:
         metadata = old.document["metadata"]
         finalizers = list(metadata.get("finalizers") or ())
         extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(

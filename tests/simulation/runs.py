@@ -1,0 +1,116 @@
+"""One run of a scenario with one fault, judged by the oracles; and the run without a fault that it is held to."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tests.simulation.oracles import at_rest, end_state
+from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.schedules import Counted, Fault, every
+from tests.simulation.world import World
+
+MORE_WRITES = 14  # that a single fault may cost
+MORE_PASSES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to. ``violations``: empty when every oracle holds."""
+
+    violations: tuple[str, ...]
+    end: Any
+    counts: Counter[Counted]
+    made: Counter[tuple[str, str]]
+    states: frozenset[str]
+    trace: tuple[str, ...]
+    passes: int
+
+
+def play(scenario: Scenario, fault: Fault | None) -> Outcome:
+    """The run itself, with the oracles that need no other run."""
+    world = World(fault, options=scenario.options)
+    try:
+        world.run(scenario.script(world))
+        at_rest(world)
+    except AssertionError as error:
+        world.injector.violations.append(f"AssertionError: {error}")
+    world.injector.violations += _ends(world, scenario)
+    return Outcome(
+        tuple(dict.fromkeys(world.injector.violations)),
+        end_state(world),
+        world.injector.counts,
+        world.watcher.made,
+        frozenset(world.watcher.states),
+        tuple(world.injector.trace),
+        world.passes,
+    )
+
+
+def _ends(world: World, scenario: Scenario) -> Iterator[str]:
+    phase = world.status().get("phase")
+    if scenario.ends is None:
+        if world.model.store.of(world.model.resource("trainingjobs")):
+            yield "the job is still there"
+    elif (phase or "") != scenario.ends:
+        yield f"ends as {phase}, not as {scenario.ends}"
+    elif scenario.reason and world.condition(scenario.condition)[1] != scenario.reason:
+        yield f"{scenario.condition} is {world.condition(scenario.condition)}, not {scenario.reason}"
+
+
+@cache
+def reference(name: str) -> Outcome:
+    """The run without a fault. Raises AssertionError where that is not in order itself."""
+    outcome = play(SCENARIOS[name], None)
+    assert not outcome.violations, explained(name, None, outcome)
+    return outcome
+
+
+def judged(name: str, fault: Fault) -> Outcome:
+    """A run with a fault, with what differs from the one without among its violations."""
+    outcome, ideal = play(SCENARIOS[name], fault), reference(name)
+    said = list(outcome.violations)
+    said += _differences(ideal.end, outcome.end)
+    writes = outcome.counts[Counted.WRITE] - ideal.counts[Counted.WRITE]
+    if writes > MORE_WRITES:
+        said.append(f"{writes} writes more than without the fault")
+    if outcome.passes > ideal.passes + MORE_PASSES:
+        said.append(f"{outcome.passes} passes; {ideal.passes} without the fault")
+    for thing, times in outcome.made.items():
+        if times > ideal.made[thing] + 1:
+            said.append(f"{thing} is made {times} times; {ideal.made[thing]} without the fault")
+    return Outcome(
+        tuple(said), outcome.end, outcome.counts, outcome.made, outcome.states, outcome.trace, outcome.passes
+    )
+
+
+def _differences(ideal: Any, seen: Any, path: str = "") -> Iterator[str]:
+    if isinstance(ideal, dict) and isinstance(seen, dict):
+        for key in sorted({*ideal, *seen}):
+            yield from _differences(ideal.get(key), seen.get(key), f"{path}/{key}")
+    elif ideal != seen:
+        yield f"{path} is {seen}; without the fault {ideal}"
+
+
+def explained(name: str, fault: Fault | None, outcome: Outcome, lines: int = 60) -> str:
+    """For the report: what is wrong, how to see it again, and the end of the trace."""
+    case = name if fault is None else f"{name}:{fault}"
+    head = [f"{case} violates:", *(f"  {each}" for each in outcome.violations)]
+    head.append(f"replay: .venv/bin/python -m tests.simulation.replay {case}")
+    return "\n".join([*head, *outcome.trace[-lines:]])
+
+
+def all_faults(name: str, kinds: tuple[str, ...]) -> list[Fault]:
+    """Each kind at each place of the scenario."""
+    return list(every(kinds, reference(name).counts))
+
+
+def some_faults(name: str, kinds: tuple[str, ...], number: int, seed: int) -> list[Fault]:
+    """So many of them, chosen by a seed that is the same from run to run."""
+    faults = all_faults(name, kinds)
+    chosen = random.Random(f"{seed}/{name}")
+    return faults if len(faults) <= number else sorted(chosen.sample(faults, number), key=str)
