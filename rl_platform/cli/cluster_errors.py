@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from rl_platform.cli.amounts import plain
 from rl_platform.spec.driver_protocol import ExitCode
 
 CRD_NAME = "trainingjobs.rlplatform.io"
@@ -34,11 +35,16 @@ class Unreachable(ClusterError):
 
 
 class ApiRefusal(ClusterError):
-    """The API server's answer is a refusal. ``status``: HTTP's; ``causes``: field and message of each."""
+    """The answer is a refusal. ``status``: HTTP's; ``causes``: field and message of each.
 
-    def __init__(self, sentence: str, status: int, causes: tuple[tuple[str, str], ...] = ()) -> None:
+    ``by_server``: it is the API server's own, not that of something behind its proxy, or before it.
+    """
+
+    def __init__(
+        self, sentence: str, status: int, causes: tuple[tuple[str, str], ...] = (), by_server: bool = True
+    ) -> None:
         super().__init__(sentence)
-        self.status, self.causes = status, causes
+        self.status, self.causes, self.by_server = status, causes, by_server
 
 
 class LoginNeeded(ApiRefusal):
@@ -82,7 +88,7 @@ _TYPES: dict[int, type[ApiRefusal]] = {
 
 def refusal(status: int, body: bytes, asked: str) -> ApiRefusal:
     """The error for an answer of 400 or more. ``asked``: method and path, for answers that say nothing."""
-    document = _status_document(body)
+    document, by_server = _status_document(body)
     message = str(document.get("message") or "").strip() or f"HTTP status {status} for {asked}"
     details = document.get("details")
     details = details if isinstance(details, dict) else {}
@@ -93,21 +99,23 @@ def refusal(status: int, body: bytes, asked: str) -> ApiRefusal:
     )
     kind = _TYPES.get(status, ApiRefusal)
     if kind is NotFound and not details.get("name"):
-        return KindMissing(_kind_missing(asked), status)
-    if kind is Forbidden:
+        return KindMissing(_kind_missing(asked), status, by_server=by_server)
+    if kind is Forbidden and by_server:
         message = _forbidden(message)
     elif kind is LoginNeeded:
         message = "the API server does not accept the kubeconfig's credentials: log in again"
-    return kind(message, status, causes)
+    return kind(message, status, causes, by_server)
 
 
-def _status_document(body: bytes) -> dict[str, Any]:
-    """A Status, or what else was answered (a proxy's page) as its message."""
+def _status_document(body: bytes) -> tuple[dict[str, Any], bool]:
+    """A Status and True, or what else was answered (such as a proxy's page) as its message."""
     try:
         document = json.loads(body)
     except ValueError:
-        return {"message": body[:300].decode(errors="replace")}
-    return document if isinstance(document, dict) else {}
+        document = {"message": plain(body[:300].decode(errors="replace"))}
+    if not isinstance(document, dict):
+        document = {}
+    return document, document.get("kind") == "Status"
 
 
 def _kind_missing(asked: str) -> str:

@@ -9,7 +9,7 @@ import base64
 from dataclasses import dataclass
 
 from rl_platform.cli.api_requests import Cluster
-from rl_platform.cli.cluster_errors import ApiRefusal, ClusterError, Forbidden, LoginNeeded, NotFound
+from rl_platform.cli.cluster_errors import ApiRefusal, ClusterError, Forbidden, NotFound
 from rl_platform.cli.seen_job import SeenJob
 from rl_platform.cli.seen_object import SeenObject
 
@@ -18,7 +18,6 @@ RAY_PORT = 8265
 TOKEN_KEY = "auth_token"
 TOKEN_HEADER = "x-ray-authorization"  # the API server keeps Authorization to itself
 CHILD_NAME_LENGTH = 50
-NOT_FOUND = 404
 LEAST_OVERLAP = 8  # characters that do not meet by chance, as a line's end does
 OVERLAP = 4096  # characters by which the end of what was shown is found again
 
@@ -56,10 +55,10 @@ class DriverLogs:
         path = self._path("pods", f"{pod}:{RAY_PORT}", f"/proxy/api/jobs/{self.job.uid}-{attempt}/logs")
         try:
             document = self.cluster.get(path, headers={TOKEN_HEADER: f"Bearer {token}"})
-        except LoginNeeded as error:
-            raise LogUnavailable("Ray does not accept the job's token") from error
         except ApiRefusal as error:
-            if error.status == NOT_FOUND:
+            if error.status in (401, 403) and not error.by_server:
+                raise LogUnavailable("Ray does not accept the job's token") from error
+            if error.status == 404 and not error.by_server:
                 raise LogUnavailable(f"Ray on the head pod knows no attempt {attempt}") from error
             raise LogUnavailable(f"Ray on the head pod cannot be asked: {error}") from error
         return str(document.get("logs") or "")

@@ -16,7 +16,7 @@ from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.status import DriverState
 
 LOOK_SECONDS = 2.0
-REST_PER_READ = 5.0  # Ray sends the whole log each time: a long one is read less often
+REST_PER_READ, LONGEST_REST_SECONDS = 5.0, 30.0  # Ray sends all of the log: a long one is read less often
 
 
 def logs(arguments: argparse.Namespace) -> int:
@@ -74,11 +74,12 @@ class Following:
         self.attempt = attempt or job.attempt
         self._shown = ""
         self._said = ""
+        self._rest_seconds = LOOK_SECONDS
 
     def run(self) -> int:
         """0 at the end of the job or of the one attempt that was asked for; 1 where the job is deleted."""
         while True:
-            began = time.monotonic()
+            self._rest_seconds = LOOK_SECONDS
             try:
                 code = self._look()
             except Unreachable as error:
@@ -86,7 +87,7 @@ class Following:
                 self._say_once(f"{error}; trying again")
             if code is not None:
                 return code
-            time.sleep(max(LOOK_SECONDS, REST_PER_READ * (time.monotonic() - began)))
+            time.sleep(self._rest_seconds)
 
     def _look(self) -> int | None:
         """The exit code, at the end."""
@@ -115,8 +116,11 @@ class Following:
     def _advance(self, over: bool) -> None:
         """Show what is new. A log that cannot be had live is waited for, and taken as kept at the end."""
         source = DriverLogs(self.cluster, self.job)
+        began = time.monotonic()
         try:
             self._show(source.live(self.attempt))
+            took = time.monotonic() - began
+            self._rest_seconds = min(max(LOOK_SECONDS, REST_PER_READ * took), LONGEST_REST_SECONDS)
         except LogUnavailable as not_live:
             self._say_once(f"attempt {self.attempt}: {not_live}")
             if not over:

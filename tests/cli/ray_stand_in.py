@@ -26,8 +26,11 @@ class RayStandIn:
 
     def answer(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
         self.seen.append(headers)
-        if headers.get("x-ray-authorization") != f"Bearer {self.token}":
+        given = headers.get("x-ray-authorization")
+        if given is None:
             return 401, b"Unauthorized: Missing authentication token"
+        if given != f"Bearer {self.token}":
+            return 403, b"Forbidden: Invalid authentication token"
         submission = path.removeprefix("/api/jobs/").removesuffix("/logs")
         if submission not in self.logs:
             return 404, f"Job {submission} does not exist".encode()

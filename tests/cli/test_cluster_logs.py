@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +14,7 @@ from rl_platform.cli import driver_logs, logs
 from tests.cli.cluster_jobs import ClusterJobs, condition, ended, meanwhile, training
 from tests.cli.ray_stand_in import RayStandIn
 
+SECONDS = 60.0  # that the end may take on a busy machine
 TOKEN = "the-jobs-own-token"
 LINES = "".join(f"line {number}\n" for number in range(1, 21))
 READ_LOGS = ("", "configmaps", ("get",))
@@ -146,6 +149,17 @@ def test_a_token_that_ray_refuses_is_not_taken_for_the_persons_own(
     assert TOKEN not in ran.out + ran.err
 
 
+def test_a_head_that_does_not_listen_any_more_is_no_failure(
+    jobs: ClusterJobs, ray: RayStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is going: the API server's own 503, not Ray's word."""
+    monkeypatch.setattr(driver_logs, "RAY_PORT", 1)
+    keep(jobs, {2: "kept\n"})
+    ran = jobs.rlp("logs", "cartpole")
+    assert (ran.code, ran.out) == (0, "kept\n")
+    assert "connection refused" in ran.err
+
+
 def test_a_head_of_another_job_with_the_same_name_is_not_asked(jobs: ClusterJobs, ray: RayStandIn) -> None:
     ray.logs[f"{uid(jobs)}-2"] = LINES
     jobs.request("DELETE", jobs.path())
@@ -200,3 +214,20 @@ def test_following_ends_where_the_job_is_suspended_or_deleted(jobs: ClusterJobs,
         ran = jobs.rlp("logs", "cartpole", "--follow")
     assert ran.code == 1
     assert "was deleted" in ran.err
+
+
+def test_following_survives_a_restart_of_the_api_server(jobs: ClusterJobs, ray: RayStandIn) -> None:
+    """The restart is this thread's: the server ends with the thread that has started it."""
+    submission = f"{uid(jobs)}-2"
+    ray.logs[submission] = "a\n"
+    with ThreadPoolExecutor() as pool:
+        following = pool.submit(jobs.rlp, "logs", "cartpole", "--follow")
+        time.sleep(2)
+        jobs.server.server.kill()
+        ray.logs[submission] += "b\n"
+        time.sleep(2)
+        jobs.server.start_server()
+        jobs.report(ended("True", "EnvStepsReached"))
+        ran = following.result(SECONDS)
+    assert (ran.code, ran.out) == (0, "a\nb\n")
+    assert "trying again" in ran.err

@@ -37,6 +37,7 @@ def copy(tmp_path: Path) -> Path:
         ("serving/loading.py", "import rl_platform.envs.make", "nothing of training BROKEN"),
         ("models/policy.py", "import rl_platform.spec.model", "only through protocols BROKEN"),
         ("spec/fields.py", "import numpy", "nothing else BROKEN"),
+        ("cli/get.py", "import kubernetes", "cluster.py knows the Kubernetes client BROKEN"),
     ],
 )
 def test_an_import_against_the_layers_is_refused(
