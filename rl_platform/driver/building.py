@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rl_platform.algorithms import ALGORITHMS
@@ -19,6 +20,7 @@ from rl_platform.execution.run import Run
 from rl_platform.models.actors import Actor, make_actor
 from rl_platform.models.filters import PolicyFilters
 from rl_platform.models.policy import Policy
+from rl_platform.serving.bundle import kind_of
 from rl_platform.spec.algorithms import Custom
 from rl_platform.spec.model import DEFAULT_POLICY
 from rl_platform.spec.resources import LearnerSpec
@@ -44,6 +46,13 @@ class Assembly:
     workers: LocalWorkers
     run: Run
     plan: Plan
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """How each policy is made again without its algorithm; see `serving.bundle.kind_of`."""
+        if isinstance(self.job.spec.algorithm.selected[1], Custom):
+            return {name: kind_of(policy, self.job.spec.model) for name, policy in self.policies.items()}
+        return {name: "actor_critic" if policy.value else "q" for name, policy in self.policies.items()}
 
     def actors(self) -> dict[str, Actor]:
         """A fresh actor for each policy, with what is published now."""

@@ -57,7 +57,7 @@ def promote(
             )
             for policy, name in names.items()
         ]
-    except RegistryError as error:
+    except (RegistryError, BundleError) as error:
         result.message = (
             f"the model was not registered: {error}; register it later with rlp flush {attempt.folder.path}"
         )

@@ -104,10 +104,9 @@ def warm_start(checkpoint: Checkpoint, assembly: Assembly, policies: list[str]) 
 
 def describe(assembly: Assembly, name: str) -> dict[str, Any]:
     """What it takes to build the policy again without the job."""
-    policy = assembly.policies[name]
-    kind = "actor_critic" if policy.value else "q"
     model = assembly.job.spec.model.model_dump(mode="json", by_alias=True)
-    return {"spaces": policy.spaces.to_json(), "kind": kind, "model": model}
+    spaces = assembly.policies[name].spaces.to_json()
+    return {"spaces": spaces, "kind": assembly.kinds[name], "model": model}
 
 
 def _republish(checkpoint: Checkpoint, assembly: Assembly) -> None:

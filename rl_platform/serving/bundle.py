@@ -18,12 +18,14 @@ import numpy as np
 
 from rl_platform.data.spaces import Spaces
 from rl_platform.data.tree import Tree
-from rl_platform.models.build import build_policy
+from rl_platform.models.build import PolicyKind, build_policy, initial_knobs
 from rl_platform.models.policy import Policy
 from rl_platform.spec.model import ModelSpec
 
 DESCRIPTION, GRAPH, WEIGHTS = "policy.json", "policy.onnx", "weights.safetensors"
 FORMAT_VERSION = 1
+OWN_KIND = "own"
+"""Of a policy that neither family of policies is built like."""
 _FLAT, _KNOB = "weights", "knobs/"
 
 
@@ -77,8 +79,14 @@ def describe_policy(policy: Policy, recipe: Mapping[str, Any]) -> dict[str, Any]
 def rebuild(description: Mapping[str, Any]) -> Policy:
     """The policy of a description (``spaces``, ``kind``, ``model``) from a bundle or a checkpoint's state.
 
-    Imports the module of a custom network. Raises BundleError where that is absent here.
+    Imports the module of a custom network. Raises BundleError where that is absent here, and for a policy
+    that only its algorithm can make.
     """
+    if description["kind"] == OWN_KIND:
+        raise BundleError(
+            "the policy was made by a custom algorithm in a way of its own, which is not saved: only its "
+            "graph can be loaded, from the registry (models:/NAME@ALIAS) or the folder policy/POLICY of a run"
+        )
     model = ModelSpec.model_validate(description["model"])
     try:
         return build_policy(Spaces.from_json(description["spaces"]), model, description["kind"])
@@ -87,6 +95,29 @@ def rebuild(description: Mapping[str, Any]) -> Policy:
             f"the policy's network is {model.entrypoint}, which cannot be imported here ({error}); "
             "add its folder to PYTHONPATH"
         ) from error
+
+
+def kind_of(policy: Policy, model: ModelSpec) -> str:
+    """How `rebuild` makes this policy again: actor_critic or q, or OWN_KIND where neither is the same one."""
+    kinds: tuple[PolicyKind, ...] = ("actor_critic", "q")
+    return next((kind for kind in kinds if _is_of_kind(policy, model, kind)), OWN_KIND)
+
+
+def _is_of_kind(policy: Policy, model: ModelSpec, kind: PolicyKind) -> bool:
+    """Equal graphs are equal policies; without graphs their parameters and parts are compared."""
+    from rl_platform.models.onnx_export import export_onnx
+
+    try:
+        built = build_policy(policy.spaces, model, kind)
+    except ValueError:  # these spaces do not suit the kind
+        return False
+    shapes = (built.layout.shapes, built.value, built.filtered, built.net.portable)
+    if shapes != (policy.layout.shapes, policy.value, policy.filtered, policy.net.portable):
+        return False
+    if not policy.net.portable:
+        return type(built.distribution) is type(policy.distribution)
+    flat, knobs = np.zeros(policy.layout.size, np.float32), initial_knobs(policy)
+    return export_onnx(built, flat, knobs) == export_onnx(policy, flat, knobs)
 
 
 def write_bundle(
@@ -98,12 +129,18 @@ def write_bundle(
 ) -> Bundle:
     """Write the bundle of one policy, replacing one that is there. A crash leaves none or a whole one.
 
-    ``recipe``: ``kind`` (actor_critic or q) and ``model`` (JSON), as checkpoints hold them by policy.
+    ``recipe``: ``kind`` (see `kind_of`) and ``model`` (JSON), as checkpoints hold them by policy.
+    Raises BundleError for a policy that has no graph and cannot be made again either.
     """
     from safetensors.numpy import save_file
 
     from rl_platform.models.onnx_export import export_onnx
 
+    if recipe["kind"] == OWN_KIND and not policy.net.portable:
+        raise BundleError(
+            "the policy cannot be served: its network runs in PyTorch only, and it is neither actor-critic "
+            "nor one of action values; write the network over the operations of rl_platform.models.ops"
+        )
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
