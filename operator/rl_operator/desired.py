@@ -47,7 +47,7 @@ def children(job: Job, spec: TrainingJobSpec, settings: Settings) -> tuple[Creat
         (CONFIG_MAPS, _job_file(job, spec)),
         (SECRETS, _token(job, settings)),
         (NETWORK_POLICIES, _network_policy(job, settings)),
-        (DISRUPTION_BUDGETS, _disruption_budget(job)),
+        (DISRUPTION_BUDGETS, _disruption_budget(job, spec)),
         (RAY_CLUSTERS, cluster),
     ]
     return tuple(Create(resource, job.namespace, body) for resource, body in made)
@@ -150,7 +150,13 @@ def _network_policy(job: Job, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _disruption_budget(job: Job) -> dict[str, Any]:
-    """One at a time, never none at all: that would hold up a node's drain for ever."""
-    selector = {"matchLabels": {names.JOB_UID_LABEL: job.uid}}
-    return _object(DISRUPTION_BUDGETS, job, job.child) | {"spec": {"maxUnavailable": 1, "selector": selector}}
+def _disruption_budget(job: Job, spec: TrainingJobSpec) -> dict[str, Any]:
+    """Of head and learner one at a time, never none at all: that would hold up a node's drain for ever.
+
+    ``maxUnavailable`` would: the server cannot count it for pods of a RayCluster, which has no scale
+    subresource, and then allows nothing (seen on Kubernetes 1.36). Rollouts may go at any time.
+    """
+    roles = {"key": names.ROLE_LABEL, "operator": "In", "values": [names.HEAD, names.LEARNER]}
+    selector = {"matchLabels": {names.JOB_UID_LABEL: job.uid}, "matchExpressions": [roles]}
+    body = {"minAvailable": spec.learner.replicas, "unhealthyPodEvictionPolicy": "AlwaysAllow"}
+    return _object(DISRUPTION_BUDGETS, job, job.child) | {"spec": body | {"selector": selector}}
