@@ -20,7 +20,7 @@ from rl_operator.runtime.resources import (
     Resource,
 )
 from rl_operator.runtime.transport import Request
-from tests.cluster.slow_jobs import ENVIRONMENT, source_of_environment
+from tests.cluster.slow_jobs import ENVIRONMENT, modules
 
 Json = dict[str, Any]
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
@@ -47,9 +47,7 @@ class LiveCluster:
         """Make the namespace, and the environment that jobs in it use."""
         metadata = {"name": self.namespace, "labels": RESTRICTED}
         self.create(NAMESPACES, {"metadata": metadata}, namespaced=False)
-        self.create(
-            CONFIG_MAPS, {"metadata": {"name": ENVIRONMENT}, "data": {"slow.py": source_of_environment()}}
-        )
+        self.create(CONFIG_MAPS, {"metadata": {"name": ENVIRONMENT}, "data": modules()})
 
     def close(self) -> None:
         found = self.api.get(NAMESPACES, None, self.namespace)

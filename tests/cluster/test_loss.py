@@ -10,7 +10,7 @@ import pytest
 from rl_operator.runtime.resources import PODS, TRAINING_JOBS
 from tests.cluster.live_cluster import LiveCluster, condition, phase, steps
 from tests.cluster.operator_process import OperatorProcess
-from tests.cluster.slow_jobs import BATCH, ENDLESS, slow_job
+from tests.cluster.slow_jobs import BATCH, ENDLESS, ROLLOUTS, slow_job
 
 STEPS = 40 * BATCH
 
@@ -49,8 +49,7 @@ def test_an_evicted_head_saves_a_checkpoint_first(
 def test_a_worker_that_is_deleted_is_replaced_without_a_new_attempt(
     cluster: LiveCluster, operator: OperatorProcess
 ) -> None:
-    rollouts = {"replicas": 1, "resources": {"cpu": "100m", "memory": "1Gi"}}
-    cluster.create(TRAINING_JOBS, slow_job("worker", cluster.image, stop=ENDLESS, rollouts=rollouts))
+    cluster.create(TRAINING_JOBS, slow_job("worker", cluster.image, stop=ENDLESS, rollouts=ROLLOUTS))
     cluster.wait("worker", lambda status: status.get("rollouts", {}).get("ready") == 1)
     (pod,) = cluster.pods("worker", "rollouts")
     cluster.api.delete(PODS, cluster.namespace, pod["metadata"]["name"], uid=pod["metadata"]["uid"])
@@ -60,8 +59,7 @@ def test_a_worker_that_is_deleted_is_replaced_without_a_new_attempt(
 
 
 def test_replicas_follow_the_job_while_it_runs(cluster: LiveCluster, operator: OperatorProcess) -> None:
-    rollouts = {"replicas": 1, "resources": {"cpu": "100m", "memory": "1Gi"}}
-    cluster.create(TRAINING_JOBS, slow_job("sized", cluster.image, stop=ENDLESS, rollouts=rollouts))
+    cluster.create(TRAINING_JOBS, slow_job("sized", cluster.image, stop=ENDLESS, rollouts=ROLLOUTS))
     cluster.wait("sized", lambda status: status.get("rollouts", {}).get("ready") == 1)
     for replicas in (2, 1):
         cluster.api.merge_patch(
