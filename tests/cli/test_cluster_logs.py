@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import io
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
 from rl_operator.names import JOB_LABEL, RAY_CLUSTER_LABEL, child_name, log_key, logs_name
 from rl_platform.cli import driver_logs, logs
+from rl_platform.cli.cluster import connect
+from rl_platform.cli.jobs import find_job
 from tests.cli.cluster_jobs import ClusterJobs, condition, ended, meanwhile, training
 from tests.cli.ray_stand_in import RayStandIn
 
@@ -220,14 +224,17 @@ def test_following_survives_a_restart_of_the_api_server(jobs: ClusterJobs, ray: 
     """The restart is this thread's: the server ends with the thread that has started it."""
     submission = f"{uid(jobs)}-2"
     ray.logs[submission] = "a\n"
-    with ThreadPoolExecutor() as pool:
-        following = pool.submit(jobs.rlp, "logs", "cartpole", "--follow")
+    cluster = connect(str(jobs.kubeconfig()), None, jobs.namespace)
+    following_logs = logs.Following(cluster, find_job(cluster, "cartpole"), None, None)
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), ThreadPoolExecutor() as pool:
+        following = pool.submit(following_logs.run)
         time.sleep(2)
         jobs.server.server.kill()
         ray.logs[submission] += "b\n"
         time.sleep(2)
         jobs.server.start_server()
         jobs.report(ended("True", "EnvStepsReached"))
-        ran = following.result(SECONDS)
-    assert (ran.code, ran.out) == (0, "a\nb\n")
-    assert "trying again" in ran.err
+        code = following.result(SECONDS)
+    assert (code, out.getvalue()) == (0, "a\nb\n")
+    assert "trying again" in err.getvalue()
