@@ -133,7 +133,7 @@ reports: $(SETUP)
 
 crd: $(SETUP) ## renew the CustomResourceDefinition in the chart from the models
 	@mkdir -p $(dir $(CRD))
-	@$(BIN)/python -m rl_platform.spec.crd > $(CRD).new && mv $(CRD).new $(CRD)
+	@$(BIN)/rlp schema --crd > $(CRD).new && mv $(CRD).new $(CRD)
 
 chart: crd ## renew what is made in the chart: values, their schema and table, the operator's roles
 	@$(BIN)/python -m helm.authoring.write

@@ -113,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(command=_plan)
 
     schema = commands.add_parser("schema", help="JSON schema of a TrainingJob, for editors")
+    schema.add_argument("--crd", action="store_true", help="the CustomResourceDefinition instead, as YAML")
     schema.set_defaults(command=_schema)
 
     add_cluster_commands(commands)
@@ -185,9 +186,10 @@ def _schema(arguments: argparse.Namespace) -> int:
     import json
 
     with _importing():
+        from rl_platform.spec.crd import crd_yaml
         from rl_platform.spec.manifest import json_schema
 
-    print(json.dumps(json_schema(), indent=2))
+    print(crd_yaml() if arguments.crd else json.dumps(json_schema(), indent=2) + "\n", end="")
     return 0
 
 

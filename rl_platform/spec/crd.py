@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import yaml
@@ -121,7 +120,3 @@ def _columns() -> list[dict[str, Any]]:
         {"name": name, "type": kind, "jsonPath": path} | ({"priority": priority} if priority else {})
         for name, kind, path, priority in columns
     ]
-
-
-if __name__ == "__main__":
-    sys.stdout.write(crd_yaml())

@@ -95,8 +95,13 @@ class TrainingJobs:
             "Content-Type": content,
             "Accept": accept,
         }
-        self._connection.request(method, path, body, headers)
-        reply = self._connection.getresponse()
+        try:
+            self._connection.request(method, path, body, headers)
+            reply = self._connection.getresponse()
+        except (OSError, http.client.RemoteDisconnected):  # the server closes what was idle for long
+            self._connection.close()
+            self._connection.request(method, path, body, headers)
+            reply = self._connection.getresponse()
         return Answer(reply.status, json.loads(reply.read()))
 
 

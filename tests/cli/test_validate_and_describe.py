@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rl_platform.algorithms import ALGORITHMS
+from rl_platform.spec.crd import crd_yaml
 from tests.cli.commands import CARTPOLE, EXAMPLES, rlp
 
 FAULTY = """\
@@ -93,6 +94,12 @@ def test_an_unknown_algorithm_is_refused_with_the_near_miss(tmp_path: Path) -> N
     ran = rlp(tmp_path, "algorithms", "pppo")
     assert ran.returncode == 2
     assert "did you mean ppo" in ran.stderr
+
+
+def test_schema_is_the_definition_for_a_cluster_on_request(tmp_path: Path) -> None:
+    ran = rlp(tmp_path, "schema", "--crd")
+    assert ran.returncode == 0
+    assert ran.stdout == crd_yaml()
 
 
 def test_schema_is_a_json_schema_of_a_training_job(tmp_path: Path) -> None:
