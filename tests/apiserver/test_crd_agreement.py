@@ -22,7 +22,7 @@ from tests.spec.spelled_yaml import spelled
 from tests.spec.structural_validation import defaulted, refusals
 from tests.spec.test_manifest_round_trip import leaves
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a minute and a half on two free cores
 
 NUMBER = 2000
 SEED = 4
