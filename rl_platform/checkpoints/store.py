@@ -134,11 +134,6 @@ class CheckpointStore:
         with explained("pin the checkpoint", ref.uri):
             self._storage.put(f"pins/{name}.json", text)
 
-    def unpin(self, name: str = "best") -> None:
-        """Nothing happens where the name is not in use."""
-        with explained("unpin a checkpoint of", self.uri):
-            self._storage.remove_file(f"pins/{name}.json")
-
     def pinned(self) -> dict[str, CheckpointRef]:
         """The pinned checkpoints by name."""
         with explained("read the pins of", self.uri):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -71,11 +70,3 @@ class PolicySpec(SpecModel):
 
 
 DEFAULT_POLICY = "default"
-
-
-def policy_of(agent: str, policies: tuple[PolicySpec, ...]) -> str | None:
-    """Which policy an agent belongs to; None where no pattern matches its name."""
-    if not policies:
-        return DEFAULT_POLICY
-    matches = (it.name for it in policies if any(fnmatchcase(agent, pattern) for pattern in it.agents))
-    return next(matches, None)

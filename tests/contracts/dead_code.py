@@ -24,9 +24,6 @@ ALLOWED: Mapping[str, str] = {
     "GRADIENTS": "one of the kinds of item; plans with a learner apart send them",
     "OnnxActor": "the executor that exported policies are checked with",
     "latest": "what the checkpoint store's tests ask, without loading",
-    "unpin": "completes pin",
-    "initial_knobs": "policies that no run holds begin with it: tests of executors and of serving",
-    "policy_of": "the rule by which agents belong to policies, that environments are held to",
     "gather_view": "algorithms and networks of one's own read windows of steps with it",
     **dict.fromkeys(
         ["allow_reuse_address", "daemon_threads", "request_queue_size", "address_family", "handle_error"],
@@ -42,6 +39,7 @@ ALLOWED: Mapping[str, str] = {
     **dict.fromkeys(["load_context", "predict"], "MLflow calls them on a pyfunc"),
     "collect": "prometheus_client calls it at each scrape",
     "order_enforce": "Gymnasium reads it from an environment's spec",
+    "formatwarning": "the warnings module calls what it is set to",
     "grad": "a torch parameter's gradient, read by autograd and optimizers",
 }
 """Name → who uses it without naming it in Python. Attributes of other libraries' objects belong here too."""

@@ -17,7 +17,6 @@ from rl_platform.spec.algorithms import DQN, PPO, AlgorithmSpec
 from rl_platform.spec.environment import EnvironmentSpec
 from rl_platform.spec.free_json import DEPTH, VALUES
 from rl_platform.spec.manifest import json_schema
-from rl_platform.spec.model import PolicySpec, policy_of
 from rl_platform.spec.running import CheckpointSpec, StopSpec
 from rl_platform.spec.training_job import Metadata, TrainingJob, TrainingJobSpec
 
@@ -245,18 +244,6 @@ def test_checkpoints_come_each_minute_unless_they_are_exact() -> None:
     assert CheckpointSpec(every_updates=5).every_seconds == 60.0
     assert CheckpointSpec(exact=True, every_updates=5).every_seconds is None
     assert CheckpointSpec(every_seconds=5.0).every_seconds == 5.0
-
-
-def test_an_agent_belongs_to_the_first_policy_whose_pattern_matches() -> None:
-    policies = (
-        PolicySpec(name="goalie", agents=("keeper_0",)),
-        PolicySpec(name="field", agents=("player_*", "keeper_?")),
-    )
-    assert policy_of("keeper_0", policies) == "goalie"
-    assert policy_of("keeper_1", policies) == "field"
-    assert policy_of("player_17", policies) == "field"
-    assert policy_of("Player_1", policies) is None
-    assert policy_of("anyone", ()) == "default"
 
 
 def test_a_document_of_the_api_server_with_its_own_fields_and_status_is_read() -> None:
