@@ -1,0 +1,253 @@
+"""The operator beside 10,000 jobs on a real API server: start, memory, latency, and that it leaves well alone.
+
+    KUBEBUILDER_ASSETS=... python benchmarks/operator_scale.py [--jobs 10000] [--running 500] [--seconds 60]
+
+Objects have 5 KiB with a full status, beside their managed fields. Running ones have a RayCluster and a head
+that answers. Latency is from the API server's answer to a change until the pass that sees it begins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
+
+from benchmarks.operator_population import NAMESPACE, Population, serve_heads  # noqa: E402
+from rl_operator.runtime.api import Api  # noqa: E402
+from rl_operator.runtime.cluster_transport import connect  # noqa: E402
+from rl_operator.runtime.resources import TRAINING_JOBS  # noqa: E402
+from rl_operator.settings import Settings  # noqa: E402
+from tests.apiserver.control_plane import ControlPlane  # noqa: E402
+
+FOR_EVER = str(30 * 86400)
+STILL_SECONDS = 8.0
+WRITERS = 4
+
+
+@dataclass
+class Operator:
+    """The measured process."""
+
+    kubeconfig: Path
+    folder: Path
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.notes, self.log = self.folder / "passes.json", self.folder / "operator.log"
+        flags = ["--kubeconfig", str(self.kubeconfig), "--port", "0", "--reach", "direct"]
+        flags += ["--key-file", str(self.folder / "key"), "--provisioning-deadline-seconds", FOR_EVER]
+        flags += ["--unreachable-deadline-seconds", FOR_EVER, "--operator-namespace", "kube-system"]
+        program = [sys.executable, str(ROOT / "benchmarks" / "measured_operator.py"), str(self.notes)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*program, *flags],
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}"},
+            )
+
+    def get(self, path: str) -> str:
+        """Raises OSError while nothing answers."""
+        port = re.search(r"metrics on port (\d+)", self.log.read_text())
+        if port is None:
+            raise ConnectionError
+        with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}{path}", timeout=60) as reply:
+            return str(reply.read().decode())
+
+    def metric(self, pattern: str) -> float:
+        found = re.findall(rf"(?m)^{pattern}.* (\S+)$", self.get("/metrics"))
+        return sum(float(it) for it in found)
+
+    def writes(self) -> float:
+        """Of anything but the Lease."""
+        verbs = "create|update|patch|delete"
+        of = rf'rl_operator_api_request_duration_seconds_count{{resource="(?!leases).*",verb="({verbs})"}}'
+        text = self.get("/metrics")
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if re.match(of, line))
+
+    def wait_ready(self) -> float:
+        while True:
+            try:
+                self.get("/readyz")
+                return time.monotonic() - self.started
+            except OSError:
+                assert self.process.poll() is None, self.log.read_text()
+                time.sleep(0.02)
+
+    def wait_still(self) -> float:
+        """Until it has led, passed over every job and written nothing for a while; how many writes it took."""
+        still_since, last = time.monotonic(), -1.0
+        while time.monotonic() - still_since < STILL_SECONDS:
+            now = self.writes()
+            busy = self.metric("workqueue_depth") > 0 or self.metric("leader_election_master_status") < 1
+            if busy or now != last:
+                still_since, last = time.monotonic(), now
+            time.sleep(0.5)
+        return last
+
+    def listed_seconds(self) -> float:
+        """By the stamps of its own log."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        stamps = {it["message"].partition(" on ")[0]: it["time"][:-1] for it in lines}
+        times = [_seconds(stamps[it]) for it in ("health and metrics", "caches are filled")]
+        return times[1] - times[0]
+
+    def memory(self, name: str = "VmRSS") -> float:
+        """MiB."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"{name}:\s+(\d+)", text)[1]) / 1024  # type: ignore[index]
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> list[tuple[float, str, str | None]]:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(60) == 0, self.log.read_text()[-3000:]
+        return [tuple(it) for it in json.loads(self.notes.read_text())]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A change, when the server had taken it."""
+
+    name: str
+    version: int
+    at: float
+
+
+def change(kubeconfig: Path, finished: int, seconds: float, rate: float) -> list[Written]:
+    """``rate`` changes a second of jobs that have ended, evenly."""
+    written: list[Written] = []
+    api, until = Api(connect(kubeconfig)), time.monotonic() + seconds
+
+    def write(writer: int) -> None:
+        due, number = time.monotonic() + writer / rate, writer
+        while due < until:
+            time.sleep(max(0.0, due - time.monotonic()))
+            name = f"job-{(number * 7919) % finished:05d}"
+            patch = {"metadata": {"annotations": {"benchmark": str(number)}}}
+            answer = api.merge_patch(TRAINING_JOBS, NAMESPACE, name, patch)
+            written.append(Written(name, int(answer["metadata"]["resourceVersion"]), time.monotonic()))
+            due, number = due + WRITERS / rate, number + WRITERS
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return written
+
+
+def latencies(written: list[Written], began: list[tuple[float, str, str | None]]) -> list[float]:
+    """Milliseconds, sorted. A pass may begin before the writer has its answer: that is 0."""
+    by_name: dict[str, list[tuple[float, int]]] = {}
+    for at, name, version in began:
+        by_name.setdefault(name, []).append((at, int(version or 0)))
+    found = []
+    for each in written:
+        first = next((at for at, version in by_name.get(each.name, ()) if version >= each.version), None)
+        assert first is not None, f"{each} was never seen"
+        found.append(max(0.0, first - each.at) * 1000)
+    return sorted(found)
+
+
+def measure(jobs: int, running: int, seconds: float, folder: Path) -> list[tuple[str, float, float, str]]:
+    """Rows: what, measured, bound, unit."""
+    server = ControlPlane(Path(os.environ["KUBEBUILDER_ASSETS"]), folder / "server")
+    server.start()
+    try:
+        serve_heads()
+        population = Population(server, Settings(token_key=b"of no meaning here", reach="direct"))  # type: ignore[arg-type]
+        population.templates()
+        with_templates = Operator(server.kubeconfig, _folder(folder / "first"))
+        with_templates.wait_ready()
+        with_templates.wait_still()
+        with_templates.stop()
+        population.multiply(jobs - running, running)
+        return _measured(server.kubeconfig, jobs, running, seconds, folder)
+    finally:
+        server.stop()
+
+
+def _measured(
+    kubeconfig: Path, jobs: int, running: int, seconds: float, folder: Path
+) -> list[tuple[str, float, float, str]]:
+    operator = Operator(kubeconfig, _folder(folder / "second"))
+    ready = operator.wait_ready()
+    first_writes = operator.wait_still()
+    assert operator.metric('rl_operator_cached_objects{resource="trainingjobs"}') == jobs
+    assert operator.metric('rl_operator_cached_objects{resource="rayclusters"}') == running
+    listed, before = operator.listed_seconds(), operator.cpu_seconds()
+    began_at, writes = time.monotonic(), operator.writes()
+    written = change(kubeconfig, jobs - running, seconds, 50.0)
+    rate = len(written) / (time.monotonic() - began_at)
+    time.sleep(2)
+    more_writes = operator.writes() - writes
+    cores = (operator.cpu_seconds() - before) / (time.monotonic() - began_at)
+    rss, peak = operator.memory(), operator.memory("VmHWM")
+    found = latencies(written, operator.stop())
+    return [
+        ("start to ready", ready, 10.0, "s"),
+        (f"{jobs:,} jobs listed", listed, 2.0, "s"),
+        ("resident memory, after scrapes", rss, 130.0, "MiB"),
+        ("its peak", peak, float("nan"), "MiB"),
+        (f"change to pass, median, {rate:.0f} changes a second", statistics.median(found), 5.0, "ms"),
+        ("change to pass, 99 of 100", found[int(len(found) * 0.99)], 50.0, "ms"),
+        ("writes in the first pass over all", first_writes, 0.0, ""),
+        ("writes during the changes", more_writes, 0.0, ""),
+        (f"cores used, {running} drivers polled", cores, float("nan"), ""),
+    ]
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path
+
+
+def _seconds(stamp: str) -> float:
+    hours, minutes, rest = stamp.partition("T")[2].split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--running", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of changes")
+    given = parser.parse_args()
+    if not os.environ.get("KUBEBUILDER_ASSETS"):
+        print("KUBEBUILDER_ASSETS names no folder with etcd and kube-apiserver: make control-plane")
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(given.jobs, given.running, given.seconds, Path(folder))
+    kept = True
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    for what, value, bound, unit in rows:
+        missed = value > bound
+        kept = kept and not missed
+        print(
+            f"{what:<50} {value:9.2f} {unit:<4}"
+            + (f" at most {bound:g}" if bound == bound else "")
+            + (" MISSED" * missed)
+        )
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
