@@ -11,7 +11,7 @@ import pytest
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.training_jobs import TrainingJobs, job_of
 from tests.spec.change_cases import ACCEPTED, REFUSED, SPEC, Change, changed
-from tests.spec.rule_cases import spec_with
+from tests.spec.rule_case import spec_with
 
 CHANGES = [(path, change) for path, changes in REFUSED.items() for change in changes]
 NAME = "a-job"

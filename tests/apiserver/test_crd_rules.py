@@ -8,7 +8,8 @@ import pytest
 
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.training_jobs import TrainingJobs, job_of
-from tests.spec.rule_cases import RULE_CASES, RuleCase, spec_with
+from tests.spec.rule_case import RuleCase, spec_with
+from tests.spec.rule_cases import RULE_CASES
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from rl_platform.spec.training_job import TrainingJob
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.training_jobs import TrainingJobs, job_of
 from tests.spec.change_cases import SPEC
-from tests.spec.rule_cases import spec_with
+from tests.spec.rule_case import spec_with
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "helm" / "examples").rglob("*.yaml"))
 NOON = "2026-01-02T12:00:00Z"

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from rl_platform.spec.training_job import TrainingJobSpec
 from tests.spec.jobs import MENDS, documents
-from tests.spec.rule_cases import RULE_CASES, spec_with
+from tests.spec.rule_case import spec_with
+from tests.spec.rule_cases import RULE_CASES
 from tests.spec.spoiling import Spoiled, model_in, spoilings
 
 Spec = dict[str, Any]

@@ -15,7 +15,8 @@ from rl_platform.spec.cel_rules import CelRule
 from rl_platform.spec.crd import job_rules
 from rl_platform.spec.fields import Fault
 from rl_platform.spec.training_job import TrainingJobSpec
-from tests.spec.rule_cases import RULE_CASES, RuleCase, spec_with
+from tests.spec.rule_case import RuleCase, spec_with
+from tests.spec.rule_cases import RULE_CASES
 
 NAMES = [f"{case.path}: {case.says}" for case in RULE_CASES]
 
