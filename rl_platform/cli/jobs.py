@@ -56,6 +56,13 @@ def _check(name: str, what: str) -> None:
 
 
 def _instead(cluster: Cluster, name: str) -> str:
+    """Where it may be, or what may have been meant. What cannot be listed is not known."""
+    try:
+        elsewhere, _ = cluster.items(jobs_path(None), (("fieldSelector", f"metadata.name={name}"),))
+    except ClusterError:
+        elsewhere = []
+    if elsewhere:
+        return f"there is one in namespace {' and '.join(SeenJob(each).namespace for each in elsewhere[:3])}"
     try:
         names = [job.name for job in all_jobs(cluster, cluster.namespace)]
     except ClusterError:

@@ -99,6 +99,8 @@ class Following:
         over = self._over()
         if self.attempt:
             self._advance(over)
+        else:
+            self._say_once(_not_yet(self.job, 0))
         if over and (self.only or self.job.finished or self.job.suspended):
             return int(ExitCode.DONE)
         if over and self.job.attempt > self.attempt:

@@ -178,6 +178,24 @@ def test_a_token_that_is_not_accepted_asks_for_a_login(jobs: ClusterJobs) -> Non
     assert "nobody-knows-me" not in ran.err, "the token itself"
 
 
+@pytest.mark.parametrize(("plugin", "code"), [("good", 0), ("bad", 1)])
+def test_a_login_plugin_is_run_as_kubectl_runs_it(
+    jobs: ClusterJobs, tmp_path: Path, plugin: str, code: int
+) -> None:
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    answer = json.dumps(credential | {"status": {"token": jobs.server.token}})
+    script = manifest(tmp_path, f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n", "good")
+    script.chmod(0o755)
+    document = json.loads(jobs.kubeconfig().read_text())
+    exec_of = {"apiVersion": credential["apiVersion"], "command": str(tmp_path / plugin)}
+    document["users"][0]["user"] = {"exec": exec_of}
+    path = manifest(tmp_path, json.dumps(document), "kubeconfig")
+    ran = run("get", "-n", jobs.namespace, "--kubeconfig", path)
+    assert ran.code == code
+    assert ("log in again" in ran.err) == (code == 1)
+    assert jobs.server.token not in ran.err
+
+
 @pytest.mark.parametrize(
     ("command", "verb"),
     [

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from rl_platform.spec.manifest import parse_manifests
-from tests.cli.cluster_jobs import CHECKPOINT, ClusterJobs, condition, ended, parsed, training
+from tests.cli.cluster_jobs import CHECKPOINT, ClusterJobs, condition, ended, parsed, run, training
 
 
 def row(text: str, name: str) -> list[str]:
@@ -150,3 +150,10 @@ def test_a_namespace_with_odd_characters_never_reaches_the_server(jobs: ClusterJ
     ran = jobs.rlp("get", "-n", "a/b")
     assert ran.code == 2
     assert "'a/b' cannot be the name of a namespace" in ran.err
+
+
+def test_a_job_of_another_namespace_is_found_there(jobs: ClusterJobs) -> None:
+    jobs.submit("far-away")
+    ran = run("get", "far-away", "-n", "default", "--kubeconfig", jobs.kubeconfig())
+    assert ran.code == 2
+    assert f"there is one in namespace {jobs.namespace}" in ran.err
