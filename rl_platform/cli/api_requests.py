@@ -154,7 +154,8 @@ def _why(error: BaseException) -> str:
     if isinstance(cause, exceptions.NameResolutionError):
         return "has a name that cannot be resolved: check the kubeconfig's server and the network"
     if isinstance(cause, exceptions.NewConnectionError):
-        return "does not answer: the connection was refused; is it running, and is this its address?"
+        why = str(getattr(cause.__cause__, "strerror", None) or cause).lower()
+        return f"does not answer: {why}; is it running, and is this its address?"
     if isinstance(cause, exceptions.TimeoutError):
         return "does not answer in time"
     return f"broke the connection: {cause}"

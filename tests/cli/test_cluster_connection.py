@@ -115,7 +115,7 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
         port = held.getsockname()[1]
     ran = run("get", "--kubeconfig", kubeconfig(tmp_path, f"http://127.0.0.1:{port}"))
     assert ran.code == 1
-    assert f"http://127.0.0.1:{port} does not answer: the connection was refused" in ran.err
+    assert f"http://127.0.0.1:{port} does not answer: connection refused; is it running" in ran.err
     assert len(ran.err.splitlines()) == 1
 
 
