@@ -16,27 +16,30 @@ from rl_platform.spec.training_job import TrainingJob
 def restore_policies(job: TrainingJob, assembly: Assembly) -> None:
     """Put ``checkpoint.restoreFrom`` into every policy and ``policies[].restoreFrom`` into its own.
 
+    Registered models are looked for on the job's own MLflow server, where it names one.
     Raises BadConfiguration where a source is missing or belongs to other spaces or another network.
     """
-    everything = job.spec.checkpoint.restore_from
+    everything, registry = job.spec.checkpoint.restore_from, job.spec.tracking.mlflow_uri
     if everything:
-        _restore(everything, assembly, list(assembly.policies), "spec.checkpoint.restoreFrom")
+        _restore(everything, registry, assembly, list(assembly.policies), "spec.checkpoint.restoreFrom")
     for index, policy in enumerate(job.spec.policies):
         if policy.restore_from and policy.name in assembly.policies:
-            _restore(policy.restore_from, assembly, [policy.name], f"spec.policies[{index}].restoreFrom")
+            field = f"spec.policies[{index}].restoreFrom"
+            _restore(policy.restore_from, registry, assembly, [policy.name], field)
 
 
-def _restore(uri: str, assembly: Assembly, policies: list[str], field: str) -> None:
+def _restore(uri: str, registry: str | None, assembly: Assembly, policies: list[str], field: str) -> None:
+    registered = uri.startswith("models:/")
     try:
-        checkpoint = _registered(uri, policies) if uri.startswith("models:/") else load(resolve(uri))
+        checkpoint = _registered(uri, registry, policies) if registered else load(resolve(uri))
     except (CheckpointError, PolicyNotFoundError, RegistryError, ValueError, OSError) as error:
         raise BadConfiguration(f"{field}: {error}") from error
     warm_start(checkpoint, assembly, policies)
 
 
-def _registered(uri: str, policies: list[str]) -> Checkpoint:
+def _registered(uri: str, registry: str | None, policies: list[str]) -> Checkpoint:
     """A registered model in the shape of a checkpoint, for each of the policies."""
-    bundle = open_bundle(download(registry_of(uri), uri))
+    bundle = open_bundle(download(registry or registry_of(uri), uri))
     flat, knobs = bundle.weights()
     arrays = {f"policy/{name}/weights": {"flat": flat} for name in policies}
     arrays |= {f"policy/{name}/knobs": knobs for name in policies if knobs}
