@@ -8,7 +8,7 @@ should be writes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from rl_operator.acting import act
 from rl_operator.caches import Caches
@@ -21,22 +21,15 @@ from rl_operator.observing import Observer
 from rl_operator.rbac import Rule
 from rl_operator.retry import final_progress
 from rl_operator.runtime.api import Api
+from rl_operator.runtime.merge_patch import merge_patch
 from rl_operator.runtime.resources import TRAINING_JOBS
 from rl_operator.settings import Settings
 from rl_operator.status import compose
-from rl_platform.spec.conditions import ConditionType
-from rl_platform.spec.status import Condition, DriverOutcome, TrainingJobStatus
+from rl_operator.telling import Events, tell
 
 RULES = (Rule(TRAINING_JOBS, ("patch",), subresource="status"),)
 PROGRESS_SECONDS = 10.0
 CATCH_UP_SECONDS = 0.05
-
-
-class Events(Protocol):
-    """Where the story of a job is told."""
-
-    def emit(self, job: Job, kind: str, reason: str, message: str) -> None:
-        """``kind``: Normal or Warning. Never blocks, never raises."""
 
 
 class Reconciler:
@@ -89,26 +82,14 @@ class Reconciler:
         dumped = new.model_dump(mode="json", by_alias=True, exclude_none=True)
         patch = {
             "metadata": {"resourceVersion": job.resource_version},
-            "status": _difference(document.get("status") or {}, dumped),
+            "status": merge_patch(document.get("status") or {}, dumped),
         }
         # A Conflict is raised: decided on what is no longer so, and the cache may be long in catching up.
         written = self._api.merge_patch(TRAINING_JOBS, job.namespace, job.name, patch, subresource="status")
         self._caches.jobs.wrote(job.key, written["metadata"]["resourceVersion"])
         self._status_written_at[job.key] = seen.now
-        self._tell(job, new)
+        tell(self._events, job, new)
         return None
-
-    def _tell(self, job: Job, new: TrainingJobStatus) -> None:
-        """Every condition that says something new is an event."""
-        before = {it.type: it for it in job.status.conditions}
-        for condition in new.conditions:
-            old = before.get(condition.type)
-            if old is not None and (old.status, old.reason) == (condition.status, condition.reason):
-                continue
-            if old is None and condition.status != "True":
-                continue  # the first visit says nothing of most of them
-            text = f"{condition.type}: {condition.message or condition.reason}"
-            self._events.emit(job, _kind(condition, new), condition.reason, text)
 
     def _forget(self, key: Key) -> None:
         self._contacts.order(key, None)
@@ -120,48 +101,6 @@ def _is_ours(job: Job) -> bool:
     return managed_by in (None, OPERATOR)
 
 
-def _kind(condition: Condition, status: TrainingJobStatus) -> str:
-    """Warning: somebody may have to do something."""
-    outcome = status.driver.outcome if status.driver is not None else None
-    if condition.type == ConditionType.TRAINING and outcome in (DriverOutcome.DONE, DriverOutcome.DRAINED):
-        return "Normal"
-    bad = {"Succeeded": "False", "Degraded": "True"}
-    quiet = {
-        "NotSuspended",
-        "Suspended",
-        "Starting",
-        "HeadStarting",
-        "GroupsStarting",
-        "Creating",
-        "Deleting",
-        "NoCluster",
-        "NoneYet",
-        "AsExpected",
-        "InProgress",
-        "Queued",
-        "Drained",
-        "Evicted",
-        "NotStarted",
-    }
-    if condition.type in bad:
-        return "Warning" if condition.status == bad[condition.type] else "Normal"
-    return "Warning" if condition.status == "False" and condition.reason not in quiet else "Normal"
-
-
 def _sooner(one: float | None, other: float | None) -> float | None:
     given = [it for it in (one, other) if it is not None]
     return min(given) if given else None
-
-
-def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """A merge patch from ``old`` to ``new``: what is gone is null, lists are whole."""
-    patch: dict[str, Any] = {name: None for name in old if name not in new}
-    for name, value in new.items():
-        before = old.get(name)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            inner = _difference(before, value)
-            if inner:
-                patch[name] = inner
-        elif name not in old or before != value:
-            patch[name] = value
-    return patch

@@ -12,7 +12,7 @@ from rl_platform.data.tree import Tree
 from rl_platform.driver.building import Assembly, BadConfiguration
 from rl_platform.driver.guard import DivergenceGuard
 from rl_platform.driver.stopping import StopRule
-from rl_platform.execution.plan import PlanError
+from rl_platform.execution.parts import PlanError
 
 
 @dataclass(slots=True)

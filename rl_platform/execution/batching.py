@@ -13,7 +13,7 @@ from rl_platform.data.trajectory_codec import decode_trajectory, encode_trajecto
 from rl_platform.data.tree import Tree
 from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind
-from rl_platform.execution.plan import Op
+from rl_platform.execution.parts import Op
 
 
 def select_experiences(policies: Sequence[str]) -> Op:

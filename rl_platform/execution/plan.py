@@ -10,69 +10,18 @@ polled: where a source works elsewhere, the runner blocks until the first outsta
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rl_platform.data.tree import Tree
 from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind, Ref
+from rl_platform.execution.parts import Edge, Op, PlanError, Source, State
 
 Waiter = Callable[[list[Ref]], Ref]
 HEARTBEAT_ENV_STEPS = 2048
 """A plan whose output is silent (a replay buffer filling up) still hands the driver a result this often."""
-
-
-class PlanError(ValueError):
-    """The plan is wired wrongly; the message names the operators."""
-
-
-class State(Protocol):
-    """What an operator remembers between items. Goes to JSON and named trees, and comes back."""
-
-    def snapshot(self) -> tuple[dict[str, Any], Tree]: ...
-    def restore(self, state: dict[str, Any], arrays: Tree) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """An operator: from one item to none (still accumulating) or some."""
-
-    name: str
-    takes: frozenset[Kind]
-    gives: Kind
-    fn: Callable[[Item, Counters], Sequence[Item]]
-    site: str = "driver"  # where the work runs: driver, learner, replay, rollouts
-    detail: str = ""  # for describe()
-    state: State | None = None
-
-    def named(self, name: str) -> Op:
-        return Op(name, self.takes, self.gives, self.fn, self.site, self.detail, self.state)
-
-
-class Source(Protocol):
-    """Where items come from. A source in this process waits for nothing and computes in `take`."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def gives(self) -> Kind: ...
-
-    @property
-    def site(self) -> str: ...
-
-    @property
-    def detail(self) -> str: ...
-
-    def issue(self) -> None:
-        """Start work elsewhere, as far as the source's credit allows."""
-
-    def waits(self) -> list[Ref]:
-        """References outstanding elsewhere; empty in one process."""
-
-    def take(self, counters: Counters) -> Item:
-        """The next finished item; only now do the counters grow."""
 
 
 class Pace(Protocol):
@@ -107,16 +56,6 @@ class Flow:
     def as_plan(self, name: str) -> Plan:
         """This flow alone."""
         return Plan({name: self}, output=name)
-
-
-@dataclass(slots=True)
-class Edge:
-    """What passed one operator; the runner keeps one per name."""
-
-    items: int = 0
-    env_steps: int = 0
-    seconds: float = 0.0  # inside the operator
-    age_seconds: float = 0.0  # of the last item, since its data was sampled
 
 
 @dataclass

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rl_platform.data.recipe import TransitionFn
 from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind, Ref
-from rl_platform.execution.plan import Flow, Op
+from rl_platform.execution.parts import Op
+from rl_platform.execution.plan import Flow
 from rl_platform.execution.run import Run
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rl_platform.data.tree import Tree
 from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
-from rl_platform.execution.plan import Op
+from rl_platform.execution.parts import Op
 from rl_platform.execution.run import Run
 
 

@@ -9,10 +9,11 @@ import yaml
 
 from rl_platform.spec.cel_rules import CelRule
 from rl_platform.spec.learning_rules import learning_rules
+from rl_platform.spec.metadata import Metadata
 from rl_platform.spec.mutability import change_rules
 from rl_platform.spec.running_rules import running_rules
 from rl_platform.spec.structural_schema import Schema, structural_schema
-from rl_platform.spec.training_job import API_VERSION, KIND, Metadata, TrainingJob
+from rl_platform.spec.training_job import API_VERSION, KIND, TrainingJob
 
 GROUP, VERSION = API_VERSION.split("/")
 PLURAL, SINGULAR = "trainingjobs", "trainingjob"

@@ -12,7 +12,8 @@ from rl_platform.data.tree import Tree
 from rl_platform.execution.concurrency import EnvStepsPerUpdate, concurrently
 from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
-from rl_platform.execution.plan import HEARTBEAT_ENV_STEPS, Flow, Op, PlanError
+from rl_platform.execution.parts import Op, PlanError
+from rl_platform.execution.plan import HEARTBEAT_ENV_STEPS, Flow
 
 
 @dataclass

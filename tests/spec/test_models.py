@@ -17,8 +17,9 @@ from rl_platform.spec.algorithms import DQN, PPO, AlgorithmSpec
 from rl_platform.spec.environment import EnvironmentSpec
 from rl_platform.spec.free_json import DEPTH, VALUES
 from rl_platform.spec.manifest import json_schema
+from rl_platform.spec.metadata import Metadata
 from rl_platform.spec.running import CheckpointSpec, StopSpec
-from rl_platform.spec.training_job import Metadata, TrainingJob, TrainingJobSpec
+from rl_platform.spec.training_job import TrainingJob, TrainingJobSpec
 
 NOON = "2026-01-02T12:00:00Z"
 SMALL: dict[str, Any] = {
