@@ -121,25 +121,34 @@ def connect(kubeconfig: Path | None = None, context: str | None = None) -> Clust
 
     Raises NoCluster.
     """
-    configuration = Configuration()
     files = _kubeconfig(kubeconfig)
     where = files or "service account of this pod"
-    with tempfile.TemporaryDirectory(prefix="rl-operator-") as written:  # keys, until they are in memory
-        try:
-            if files is None:
-                incluster_config.load_incluster_config(configuration)
-            else:
-                load_kube_config(files, context, configuration, persist_config=False, temp_file_path=written)
-            return ClusterTransport(configuration, _tls(configuration))
-        except ConfigException as bad:
-            # What follows a brace is a part of the file, secrets included.
-            raise NoCluster(f"{where}: {str(bad).partition('{')[0].strip()}") from None
-        except yaml.YAMLError:
-            raise NoCluster(f"{where}: not YAML") from None
-        except OSError as bad:
-            raise NoCluster(f"{where}: {bad.strerror or type(bad).__name__}") from None
-        except (KeyError, TypeError, AttributeError, ValueError) as bad:
-            raise NoCluster(f"{where}: not a kubeconfig ({type(bad).__name__})") from None
+    try:
+        return _from_pod() if files is None else _from_files(files, context)
+    except ConfigException as bad:
+        # What follows a brace is a part of the file, secrets included.
+        raise NoCluster(f"{where}: {str(bad).partition('{')[0].strip()}") from None
+    except yaml.YAMLError:
+        raise NoCluster(f"{where}: not YAML") from None
+    except OSError as bad:
+        raise NoCluster(f"{where}: {bad.strerror or type(bad).__name__}") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as bad:
+        raise NoCluster(f"{where}: not a kubeconfig ({type(bad).__name__})") from None
+
+
+def _from_pod() -> ClusterTransport:
+    """Writes no file: the file system of a pod may be read-only."""
+    configuration = Configuration()
+    incluster_config.load_incluster_config(configuration)
+    return ClusterTransport(configuration, _tls(configuration))
+
+
+def _from_files(files: str, context: str | None) -> ClusterTransport:
+    """Keys and certificates that the client writes to files are removed once they are in memory."""
+    configuration = Configuration()
+    with tempfile.TemporaryDirectory(prefix="rl-operator-") as written:
+        load_kube_config(files, context, configuration, persist_config=False, temp_file_path=written)
+        return ClusterTransport(configuration, _tls(configuration))
 
 
 def _kubeconfig(named: Path | None) -> str | None:

@@ -231,6 +231,21 @@ def test_a_server_with_another_certificate_is_refused(api_server: ControlPlane, 
     assert connect(careless).send(Request("GET", "/api")).status == 200
 
 
+def test_in_a_pod_no_file_is_written(
+    api_server: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(api_server.token)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(api_server.ca_file))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    host, port = api_server.url.removeprefix("https://").split(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    assert connect().send(Request("GET", "/api")).status == 200
+
+
 def test_a_projected_token_is_read_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As in a pod, whose token file the kubelet replaces."""
     server = Scripted(HEAD + b"Content-Length: 2\r\n\r\n{}")
