@@ -45,7 +45,7 @@ endif
 
 CRD := helm/rl-platform/files/trainingjobs.rlplatform.io.yaml
 
-.PHONY: help setup run test control-plane test-cluster test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
+.PHONY: help setup run test test-crash-nightly test-planted-bugs control-plane test-cluster test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
@@ -105,6 +105,12 @@ $(PROMETHEUS)/%: tests/helm/prometheus/go.sum
 
 test-cluster: $(SETUP) ## on the cluster that KUBECONFIG names, with KubeRay and the training image RLP_TEST_IMAGE
 	@$(BIN)/pytest -m cluster tests/cluster
+
+test-crash-nightly: $(SETUP) ## the crash tests with every write and hundreds of faults of each class (an hour)
+	@RLP_CRASH_RUNS=100000 RLP_FAULT_RUNS=400 $(BIN)/pytest -n 2 --timeout 3600 tests/simulation
+
+test-planted-bugs: $(SETUP) ## plant bugs in a copy of the operator and see the tests notice
+	@$(BIN)/python -m tests.simulation.planted_bugs
 
 test-learning: $(SETUP) ## train to the published scores, with several seeds each
 	@$(BIN)/pytest -m learning

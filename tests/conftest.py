@@ -49,3 +49,13 @@ def namespace(api_server: ControlPlane) -> str:
     name = f"test-{uuid4().hex[:12]}"
     api_server.create_namespace(name)
     return name
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the crash tests have tried."""
+    from tests.simulation.summary import summary
+
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
+    said = summary(each for report in reports for each in report.user_properties)
+    if said:
+        terminalreporter.write_line(said)

@@ -1,4 +1,4 @@
-"""Every contract case: a function of a `Place` that returns what it saw; model and server must see the same."""
+"""Every contract case: a function of a `Place` that returns what it saw, alike on model and server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watch without a connection: the model's changes of one kind go into a cache, late or wrongly where asked."""
+"""A watch without a connection: changes of one kind go from model to cache, late or wrongly if asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stands between an operator and everything that it calls, counts the calls, and lets one of them go wrong."""
+"""Stands between an operator and all that it calls, counts the calls, and lets one of them go wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One operator process without threads: caches, queue, reconciler and looks at drivers, on a virtual clock."""
+"""One operator process without threads: caches, queue, reconciler, looks at drivers, on a virtual clock."""
 
 from __future__ import annotations
 

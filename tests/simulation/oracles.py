@@ -1,6 +1,6 @@
-"""What has to hold in every run: O1 to O7 of the test plan, as far as one run or two can show it.
+"""What has to hold in every run, after every single write (`Watcher`) and in the end (`at_rest`).
 
-O4, after every single write: `Watcher`. O2, O5, O6: `at_rest`. O1 and O7 compare with the run without a fault.
+Equal end states, counts of creations and the budget of writes need the run without a fault: `runs.judged`.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ def _monotone(old: Json, new: Json) -> list[str]:
     saved = (old.get("checkpoint") or {}).get("envSteps", 0)
     if (new.get("checkpoint") or {}).get("envSteps", 0) < saved:
         said.append(f"the checkpoint of {saved} steps is forgotten")
-    if new.get("attempt") != old.get("attempt") and old.get("driver", {}).get("state") != "Ended":
-        if old.get("driver"):
-            said.append("an attempt begins before the last one has ended")
+    last = old.get("driver")
+    if new.get("attempt") != old.get("attempt") and last and last["state"] != "Ended":
+        said.append("an attempt begins before the last one has ended")
     steps = (new.get("progress") or {}).get("envSteps", 0)
     if steps < saved:
         said.append(f"progress of {steps} steps is behind the checkpoint of {saved}")

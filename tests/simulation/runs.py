@@ -1,4 +1,4 @@
-"""One run of a scenario with one fault, judged by the oracles; and the run without a fault that it is held to."""
+"""One run of a scenario with one fault, judged by the oracles and by the run without a fault."""
 
 from __future__ import annotations
 

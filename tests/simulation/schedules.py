@@ -1,4 +1,4 @@
-"""What goes wrong in a run, and when: a fault has a kind and the number of the call, write or event that it hits.
+"""What goes wrong in a run, and when: a fault has a kind and the number of the call, write or event it hits.
 
 As text, ``crash-after@7``, it goes on a command line and replays the run.
 """

@@ -1,9 +1,9 @@
-"""Everything around one simulated operator: API model, KubeRay, heads, collector, users, and one virtual clock."""
+"""Everything around one simulated operator: API model, KubeRay, heads, users, and one virtual clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class World:
         self.passes = 0
         self.restarts = 0
         self._script: Script | None = None
-        self._until: Until | None = None
+        self.waits_for: Until | None = None
         self._wake_at: float | None = None
         self._restart_at: float | None = None
         self.process: OperatorProcess | None = self._new_process()
@@ -166,17 +166,16 @@ class World:
 
     def run(self, script: Script) -> None:
         """Raises AssertionError where something that has to happen does not."""
-        self._script, self._until = script, next(script, None)
-        while self._until is not None:
-            waited = self._until
-            self.go_on(self.clock + PATIENCE_SECONDS, lambda it: it._until is not waited)
-            if self._until is waited:
+        self._script, self.waits_for = script, next(script, None)
+        while self.waits_for is not None:
+            waited = self.waits_for
+            if not self.go_on(self.clock + PATIENCE_SECONDS, partial(_has_gone_on, waited)):
                 raise AssertionError(f"stuck in phase {self.status().get('phase')}")
 
     def _follow_script(self) -> None:
         """The user goes on whenever what was waited for holds, also while a leader is deposed."""
-        while self._script is not None and self._until is not None and self._until(self):
-            self._until = next(self._script, None)
+        while self._script is not None and self.waits_for is not None and self.waits_for(self):
+            self.waits_for = next(self._script, None)
 
     def go_on(self, limit: float, until: Until | None = None) -> bool:
         """Until it holds, or the clock says ``limit``."""
@@ -262,6 +261,10 @@ class World:
 
     def _shift(self, seconds: float) -> None:
         self.skew += seconds
+
+
+def _has_gone_on(waited: Until, world: World) -> bool:
+    return world.waits_for is not waited
 
 
 def after(world: World, seconds: float) -> Until:

@@ -1,0 +1,39 @@
+"""Many faults over one scenario, and what a test says of them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import zlib
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.simulation.runs import explained, judged, reference
+from tests.simulation.schedules import Fault
+
+Record = Callable[[str, object], None]
+SHOWN = 3
+
+
+def hold(name: str, faults: Sequence[Fault], record: Record) -> None:
+    """Fails with the first few cases that violate an oracle; records how much was tried."""
+    logging.disable(logging.CRITICAL)
+    gc.disable()  # runs leave no more behind than is freed at their end
+    try:
+        states = {zlib.crc32(state.encode()) for state in reference(name).states}
+        said = []
+        for fault in faults:
+            outcome = judged(name, fault)
+            states |= {zlib.crc32(state.encode()) for state in outcome.states}
+            if outcome.violations:
+                said.append(explained(name, fault, outcome, 25 if not said else 0))
+    finally:
+        gc.enable()
+        gc.collect()
+        logging.disable(logging.NOTSET)
+    record("crash_points", len({(fault.counted, fault.at) for fault in faults}))
+    record("crash_runs", len(faults))
+    record("crash_states", sorted(states))
+    if said:
+        pytest.fail(f"{len(said)} of {len(faults)} runs:\n" + "\n\n".join(said[:SHOWN]), pytrace=False)

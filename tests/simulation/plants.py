@@ -1,0 +1,131 @@
+"""The planted bugs: where, by which operator, and the scenarios that should notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """``was``, ``becomes``: parts of the first line that the bug changes, before and after."""
+
+    module: str
+    function: str
+    operator: str
+    was: str
+    becomes: str
+    scenarios: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.function} {self.operator}: {self.was!r} {self.becomes!r}"
+
+
+PLAIN = ("succeeds",)
+RETRIES = ("fails_once", "fails_too_often")
+HEADS = ("head_fails_while_running", "head_lost_while_submitting", "heads_lost_too_often")
+HANGS = ("head_hangs",)
+SUSPENDS = ("suspended_while_training", "suspended_while_provisioning", "suspended_while_submitting")
+DEAF = ("suspended_but_deaf", "deadline_of_a_deaf_driver")
+DELETES = ("ttl", "recreated_under_the_same_name")
+SIZES = ("more_replicas", "fewer_replicas", "stop_moved")
+CLUSTERS = ("cluster_deleted_while_running", "cluster_deleted_while_starting", "preempted_by_its_queue")
+BAD = ("bad_configuration", "service_account_not_labelled", "overrides_refused")
+
+PLANTS: tuple[Plant, ...] = (
+    # decide
+    Plant("decide", "decide", "never", "if is_decided(status):", "", PLAIN),
+    Plant("decide", "decide", "never", "DriverState.SUBMITTED:", "", PLAIN),
+    Plant("decide", "decide", "never", "if decided is not None:", "", RETRIES),
+    Plant("decide", "decide", "never", "if spec.run_policy.suspend:", "", SUSPENDS),
+    Plant("decide", "decide", "never", "DriverState.ENDED:", "", PLAIN),
+    Plant("decide", "decide", "drop-term", "DriverState.ENDED:", "driver is None or False", RETRIES),
+    Plant("decide", "is_decided", "drop-term", "it.status != 'Unknown'", "SUCCEEDED and True", PLAIN),
+    Plant("decide", "begin", "other-number", "attempt = status.attempt + 1", "+ 2", RETRIES),
+    Plant("decide", "begin", "never", "if lost and last is not None", "", HANGS),
+    Plant("decide", "begin", "drop-keyword", "writes=delete_cluster(seen)", "Decision(status, look", HANGS),
+    Plant("decide", "provision", "drop-term", "if seen.kuberay_missing or", "missing or False", CLUSTERS),
+    Plant("decide", "provision", "never", "if seen.cluster is None:", "", PLAIN),
+    Plant(
+        "decide", "provision", "drop-term", "head.ready and head.ip", "head is not None and head.ip", PLAIN
+    ),
+    Plant("decide", "provision", "drop-term", "early <= 0", "head.ready and head.ip:", RETRIES),
+    Plant("decide", "provision", "never", "provisioning_deadline_seconds and", "", ("quota_never_enough",)),
+    Plant("decide", "_make_cluster", "never", "if fault:", "", BAD),
+    Plant("decide", "suspend", "never", "if seen.cluster is not None or seen.pods", "", SUSPENDS),
+    Plant(
+        "decide", "suspend", "drop-term", "seen.cluster is not None or seen.pods", "None or False", SUSPENDS
+    ),
+    Plant("decide", "suspend", "never", "driver.state is DriverState.WAITING", "", SUSPENDS),
+    Plant(
+        "decide", "_lives", "drop-term", "return pod is not None and pod.alive", "pod.alive and True", HANGS
+    ),
+    # attending
+    Plant("attending", "attend", "never", "if over is not None:", "", PLAIN),
+    Plant("attending", "attend", "drop-keyword", "return end(", "", DEAF),
+    Plant("attending", "attend", "never", "if running and driver.start_time is None", "", HEADS + DEAF),
+    Plant(
+        "attending", "attend", "drop-term", "running and driver.start_time is None", "if running and", DEAF
+    ),
+    Plant("attending", "attend", "always", "writes = () if press else", "", SIZES),
+    Plant("attending", "attend", "never", "if word is not None:", "", PLAIN),
+    Plant("attending", "end", "drop-keyword", "ended = driver.model_copy", "", PLAIN),
+    Plant("attending", "end", "always", "update = {", "", DEAF),
+    Plant("attending", "_of_this_attempt", "never", "", "", HEADS + RETRIES),
+    Plant("attending", "_over", "never", "if seen.attempt_head_gone:", "", HEADS),
+    Plant("attending", "_over", "never", "if press is Pressure.TAKE_AWAY:", "", DEAF),
+    Plant("attending", "_over", "never", "since is not None and", "", HANGS),
+    Plant("attending", "_over", "drop-term", "since is not None and", "if since is not None and True", HANGS),
+    Plant("attending", "_order", "swap-comparison", "drain=press >=", "drain=press < Pressure", PLAIN),
+    Plant("attending", "_order", "never", "if pod is None:", "", HEADS),
+    Plant("attending", "_order", "swap-comparison", "press is Pressure.NONE", "is not Pressure.NONE", PLAIN),
+    # retry
+    Plant("retry", "count", "never", "DriverOutcome.APPLICATION_FAILURE:", "", RETRIES),
+    Plant("retry", "count", "never", "DriverOutcome.LOST:", "", HEADS),
+    Plant("retry", "count", "other-number", "failures.application + 1", "", RETRIES),
+    Plant("retry", "verdict", "never", "outcome is DriverOutcome.DONE:", "", PLAIN),
+    Plant("retry", "verdict", "never", "DriverOutcome.BAD_CONFIGURATION:", "", BAD),
+    Plant("retry", "verdict", "swap-comparison", "failures.application > policy", "", RETRIES),
+    Plant("retry", "verdict", "never", "failures.infrastructure > policy", "", HEADS),
+    Plant("retry", "verdict", "never", "overdue_seconds(policy, status, now) >= 0", "", ("deadline",)),
+    Plant("retry", "ending", "never", "code == ExitCode.DRAINED or", "", SUSPENDS),
+    Plant("retry", "ending", "never", "code == ExitCode.BAD_CONFIGURATION:", "", BAD),
+    Plant("retry", "ending", "never", "sighting.state is JobState.SUCCEEDED:", "", PLAIN),
+    Plant("retry", "head_lost", "never", "ProgressState.DRAINED:", "", ("head_evicted_gently",)),
+    Plant("retry", "last_word", "never", "progress.stop_reason is not None", "", PLAIN),
+    Plant("retry", "noted_word", "always", "if training is None", "", PLAIN),
+    # cleanup
+    Plant("cleanup", "conclude", "never", "if seen.cluster is not None:", "", PLAIN + RETRIES),
+    Plant(
+        "cleanup", "conclude", "drop-keyword", "writes=delete_cluster(seen)", "Decision(status, look", PLAIN
+    ),
+    Plant("cleanup", "delete_cluster", "always", "if cluster is None", "", PLAIN),
+    Plant("cleanup", "after_the_end", "never", "if left > 0 or writes:", "", DELETES),
+    Plant("cleanup", "after_the_end", "always", "if keep is None or", "", DELETES),
+    # acting
+    Plant("acting", "_perform", "skip-statement", "_create(api, caches, job, write)", "pass", PLAIN),
+    Plant("acting", "_perform", "skip-statement", "api.delete(", "pass", PLAIN),
+    Plant("acting", "_perform", "skip-statement", "_patch(", "pass", SIZES),
+    # observing
+    Plant("observing", "observe", "never", "if pod is None:", "", HEADS),
+    Plant("observing", "observe", "drop-term", "head_gone = pod is None or", "pod is None or False", HEADS),
+    Plant("observing", "_cached_pods", "swap-comparison", "it.job_uid == job.uid", "", PLAIN),
+    # resizing
+    Plant("resizing", "resize", "always", "if not changed:", "", SIZES),
+    Plant("resizing", "resize", "swap-comparison", "group.get('groupName') != ROLLOUTS", "", SIZES),
+    # reconcile
+    Plant("reconcile", "reconcile", "never", "_is_ours(job)", "", ("managed_by_somebody_else",)),
+    Plant("reconcile", "_write_status", "never", "if new == job.status:", "", PLAIN),
+    Plant(
+        "reconcile", "_write_status", "drop-entry", "'metadata': {'resourceVersion'", "'metadata': {},", HEADS
+    ),
+    # contact
+    Plant("contact", "take", "drop-term", "found is None and self.order.submit", "None and True", SUSPENDS),
+    Plant("contact", "_spoken_to", "skip-statement", "driver.drain()", "pass", SUSPENDS),
+    Plant("contact", "_spoken_to", "skip-statement", "driver.put_desired(", "pass", ("stop_moved",)),
+    # suspend
+    Plant("suspend", "pressure", "swap-comparison", "asked_for_seconds < 0", ">=", PLAIN),
+    Plant(
+        "suspend", "pressure", "swap-comparison", "asked_for_seconds < drain_grace_seconds:", ">=", SUSPENDS
+    ),
+    Plant("suspend", "suspending_seconds", "never", "if condition.type ==", "", DEAF),
+)

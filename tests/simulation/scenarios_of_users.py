@@ -1,0 +1,207 @@
+"""Scenarios: a job that its user suspends, deletes and changes."""
+
+from __future__ import annotations
+
+from tests.simulation.fake_driver import Plan
+from tests.simulation.scenario_kit import (
+    SUCCEEDS,
+    cluster,
+    done,
+    driver,
+    gone,
+    phase,
+    pods,
+    scenario,
+    steps,
+    training,
+)
+from tests.simulation.world import NAMESPACE, Script, World
+
+# Suspending
+
+
+def _resumed(world: World) -> Script:
+    yield phase("Suspended")
+    world.suspend(False)
+    yield done
+
+
+@scenario("Suspended", "Suspended", "Suspended")
+def suspended_from_the_start(world: World) -> Script:
+    world.create(spec={"runPolicy": {"suspend": True}})
+    yield phase("Suspended")
+
+
+@scenario(*SUCCEEDS)
+def suspended_while_provisioning(world: World) -> Script:
+    world.create()
+    yield cluster
+    world.suspend()
+    yield from _resumed(world)
+
+
+@scenario(*SUCCEEDS)
+def suspended_while_submitting(world: World) -> Script:
+    world.create()
+    yield driver("Submitted")
+    world.suspend()
+    yield from _resumed(world)
+
+
+@scenario(*SUCCEEDS)
+def suspended_while_training(world: World) -> Script:
+    world.create()
+    yield steps(3000)
+    world.suspend()
+    yield from _resumed(world)
+
+
+@scenario(*SUCCEEDS)
+def suspended_while_retrying(world: World) -> Script:
+    world.ray.plans["job"] = Plan(failures={1: (1500, 1, "Diverged")})
+    world.create()
+    yield phase("Retrying")
+    world.suspend()
+    yield from _resumed(world)
+
+
+@scenario(*SUCCEEDS)
+def suspended_at_the_end(world: World) -> Script:
+    """The driver ends as it is told to."""
+    world.create()
+    yield steps(5900)
+    world.suspend()
+    yield lambda it: done(it) or phase("Suspended")(it)
+    if not done(world):
+        world.suspend(False)
+    yield done
+
+
+@scenario(*SUCCEEDS)
+def suspended_and_resumed_at_once(world: World) -> Script:
+    world.create()
+    yield steps(2000)
+    world.suspend()
+    world.suspend(False)
+    yield done
+
+
+@scenario(*SUCCEEDS)
+def resumed_while_suspending(world: World) -> Script:
+    world.create(spec={"stop": {"envSteps": 20_000}})
+    yield steps(2000)
+    world.suspend()
+    yield phase("Suspending")
+    world.suspend(False)
+    yield done
+
+
+@scenario(*SUCCEEDS, drain_grace_seconds=10.0, stop_grace_seconds=5.0)
+def suspended_but_deaf(world: World) -> Script:
+    world.ray.plans["job"] = Plan(ignores_drain=True, ignores_stop=True)
+    world.create(spec={"stop": {"envSteps": 40_000}})
+    yield steps(3000)
+    world.suspend()
+    yield from _resumed(world)
+
+
+@scenario(*SUCCEEDS)
+def head_lost_while_suspending(world: World) -> Script:
+    world.create()
+    yield steps(3000)
+    world.suspend()
+    world.fail_pod()
+    yield from _resumed(world)
+
+
+# Deleting
+
+
+@scenario(None)
+def deleted_at_once(world: World) -> Script:
+    world.create()
+    world.delete()
+    yield gone
+
+
+@scenario(None)
+def deleted_while_provisioning(world: World) -> Script:
+    world.create()
+    yield cluster
+    world.delete()
+    yield gone
+
+
+@scenario(None)
+def deleted_while_training(world: World) -> Script:
+    world.create()
+    yield steps(2000)
+    world.delete()
+    yield gone
+
+
+@scenario(None)
+def deleted_while_suspending(world: World) -> Script:
+    world.create()
+    yield steps(2000)
+    world.suspend()
+    yield phase("Suspending")
+    world.delete()
+    yield gone
+
+
+@scenario(None)
+def deleted_when_finished(world: World) -> Script:
+    world.create()
+    yield done
+    world.delete()
+    yield gone
+
+
+@scenario(*SUCCEEDS)
+def recreated_under_the_same_name(world: World) -> Script:
+    world.create()
+    yield steps(2000)
+    world.delete()
+    world.create()
+    yield done
+
+
+# Changes of the spec
+
+
+@scenario(*SUCCEEDS)
+def more_replicas(world: World) -> Script:
+    world.create(spec={"stop": {"envSteps": 12_000}})
+    yield steps(2000)
+    world.edit({"spec": {"rollouts": {"replicas": 4}}})
+    yield pods(4)
+    yield done
+
+
+@scenario(*SUCCEEDS)
+def fewer_replicas(world: World) -> Script:
+    world.create(spec={"stop": {"envSteps": 12_000}})
+    yield steps(2000)
+    world.edit({"spec": {"rollouts": {"replicas": 1}}})
+    yield pods(1)
+    yield done
+
+
+@scenario(*SUCCEEDS)
+def stop_moved(world: World) -> Script:
+    world.create(spec={"stop": {"envSteps": 900_000}})
+    yield steps(2000)
+    world.edit({"spec": {"stop": {"envSteps": 8000}}})
+    yield done
+
+
+@scenario("Succeeded", "SpecDrift", "Degraded")
+def drift(world: World) -> Script:
+    """As if the server's comparison had let it pass."""
+    world.create()
+    yield training
+    stored = world.model.store.of(world.model.resource("trainingjobs"))[NAMESPACE, "job"]
+    changed = {**stored.document, "spec": {**stored.document["spec"], "seed": 7}}
+    world.model.store.put(world.model.resource("trainingjobs"), (NAMESPACE, "job"), changed)
+    yield done
