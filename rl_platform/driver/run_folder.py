@@ -15,7 +15,7 @@ Taking = Literal["new", "overwrite", "resume"]
 OVERWRITTEN = frozenset({"spec.yaml", "progress.jsonl", "checkpoints", "result.json", "policy", "tracking"})
 """What ``--overwrite`` removes. MLflow's store stays: a new champion is compared with the old one."""
 
-LOCK = "run.lock"
+LOCK, RESULT = "run.lock", "result.json"
 
 
 class RunFolderError(Exception):
@@ -42,7 +42,7 @@ class RunFolder:
 
     @property
     def result(self) -> Path:
-        return self.path / "result.json"
+        return self.path / RESULT
 
     @property
     def bundle(self) -> Path:
@@ -57,7 +57,7 @@ class RunFolder:
         """
         with self._explained():
             entries = {entry.name for entry in self.path.iterdir()} if self.path.exists() else set()
-            used = bool(entries - {LOCK})
+            used = bool(entries - {LOCK}) and not self._never_began(entries)
             if used and taking == "new":
                 raise RunFolderError(
                     f"{self.path} already holds a run: continue it with --resume, replace it with "
@@ -81,6 +81,16 @@ class RunFolder:
         finally:
             (self.path / LOCK).unlink(missing_ok=True)
             lock.close()
+
+    def _never_began(self, entries: set[str]) -> bool:
+        """Whether all there is says that a run failed before its first env step."""
+        if entries - {LOCK} != {RESULT}:
+            return False
+        try:
+            result = json.loads(self.result.read_text())
+            return bool(result["state"] == "Failed" and result["envSteps"] == 0)
+        except (ValueError, KeyError, TypeError):
+            return False
 
     def clear(self) -> None:
         """Remove what a run writes and nothing else: the folder may hold a person's own files."""

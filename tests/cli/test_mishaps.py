@@ -44,6 +44,14 @@ def test_a_run_stays_as_it_was_where_the_new_job_cannot_begin(
     assert snapshot(tmp_path / "run") == before
 
 
+def test_a_run_that_never_began_is_no_reason_to_refuse_the_next_one(tmp_path: Path) -> None:
+    arguments = ("run", CARTPOLE, *TINY, "--output", "run", "--quiet")
+    assert rlp(tmp_path, *arguments, "--set=spec.environment.id=CartPool-v1").returncode == 2
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["reason"] == "BadConfiguration"
+    mended = rlp(tmp_path, *arguments)
+    assert mended.returncode == 0, mended.stderr
+
+
 def test_overwriting_keeps_a_persons_own_files(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "run", tmp_path / "run")
     (tmp_path / "run" / "notes.md").write_text("mine")
