@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.commands import CARTPOLE, TINY, result_of, rlp, started
+from tests.tracking.mlflow_server import MlflowServer
 
 TRACKED = tuple(argument for argument in TINY if "tracking" not in argument)
 PROMPT_SECONDS = 30.0
@@ -100,69 +98,25 @@ def test_a_tracking_server_that_cannot_be_one_is_refused_before_the_run(tmp_path
     assert not (tmp_path / "runs" / "cartpole-ppo" / "progress.jsonl").exists()
 
 
-class Server:
-    """A real MLflow server that can be killed and started again on the same port and store."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
-        self.uri, self.store = f"http://127.0.0.1:{self.port}", folder / "server.db"
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--backend-store-uri", f"sqlite:///{self.store}", "--workers", "1"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-            )
-        until = time.monotonic() + 180
-        while not self._answers():
-            assert time.monotonic() < until, (self.folder / "server.log").read_text()
-            time.sleep(0.2)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                # It has workers of its own, in the session that was started for it.
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.kill()
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_what_a_server_missed_by_an_outage_is_sent_and_registered_by_flush(
-    tmp_path: Path, server: Server
-) -> None:
-    steps = 400_000
-    arguments = (*TRACKED, f"--set=spec.tracking.mlflowUri={server.uri}", f"--set=spec.stop.envSteps={steps}")
+@pytest.mark.timeout(1500)
+def test_what_a_server_missed_by_an_outage_is_sent_and_registered_by_flush(tmp_path: Path) -> None:
+    with MlflowServer(tmp_path) as server:
+        miss_and_catch_up(tmp_path, server)
+
+
+def miss_and_catch_up(tmp_path: Path, server: MlflowServer) -> None:
+    endless = ("--set=spec.stop.envSteps=1000000000", "--set=spec.stop.wallSeconds=40")
+    arguments = (*TRACKED, f"--set=spec.tracking.mlflowUri={server.uri}", *endless)
     process = started(tmp_path, "run", CARTPOLE, *arguments, "--output", "run")
     run = tmp_path / "run"
-    until = time.monotonic() + 240
-    while sent(server.store) == 0:
-        assert process.poll() is None, (tmp_path / "stderr.txt").read_text()
-        assert time.monotonic() < until, "nothing was sent before the outage"
+    wait_for_text(process, tmp_path, "training")
+    until = time.monotonic() + 30
+    while sent(server.store) == 0 and time.monotonic() < until:
         time.sleep(0.1)
     assert process.poll() is None
     server.kill()
-    assert process.wait(300) == 0, (tmp_path / "stderr.txt").read_text()
+    assert process.wait(400) == 0, (tmp_path / "stderr.txt").read_text()
     result = result_of(run)
     assert (result["state"], result["model"]) == ("Succeeded", None)
     assert f"rlp flush {run.name}" in result["message"]
@@ -183,7 +137,7 @@ def test_what_a_server_missed_by_an_outage_is_sent_and_registered_by_flush(
 
 
 def sent(store: Path) -> int:
-    """The last env step of which the server has the return."""
+    """The last env step of which the server has the return; 0 where it has none yet."""
     with contextlib.closing(sqlite3.connect(store, timeout=30)) as connection:
         (step,) = connection.execute(
             "SELECT max(step) FROM metrics WHERE key = 'rollout/episode_return_mean'"

@@ -6,13 +6,10 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +30,7 @@ from rl_platform.spec.manifest import load_manifest
 from rl_platform.tracking.mlflow_tracker import MlflowTracker
 from rl_platform.tracking.progress_log import ProgressLog
 from rl_platform.tracking.report import Report
+from tests.tracking.mlflow_server import MlflowServer
 run_dir = Path(sys.argv[1])
 tracker = MlflowTracker(load_manifest(run_dir / "spec.yaml"), run_dir, 1, {})
 log = ProgressLog(run_dir / "progress.jsonl")
@@ -154,37 +152,11 @@ def test_starting_and_asking_cost_the_training_process_next_to_nothing(
     assert tracker.finish("FINISHED", 10)  # nothing was ever started
 
 
-@contextmanager
-def server(port: int, store: Path, artifacts: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{store}", "--artifacts-destination", str(artifacts)]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    log = store.with_suffix(".log").open("wb")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_for(lambda: process.poll() is not None or answers(port), 120)
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()
-
-
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
-
-
 def test_a_server_that_comes_up_after_the_run_gets_all_of_it_by_a_flush(
     run_dir: Path, make_job: Callable[..., TrainingJob], migrated_store: Path, points: Points
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
+    server = MlflowServer(run_dir)
+    uri = server.uri
     tracker = MlflowTracker(make_job(tracking={"mlflowUri": uri}), run_dir, 1, {})
     append(run_dir, 1, 2, 3)
     tracker.start()
@@ -198,9 +170,8 @@ def test_a_server_that_comes_up_after_the_run_gets_all_of_it_by_a_flush(
     assert f"rlp flush {run_dir}" in str(tracker.warning())
     with pytest.raises(TrackingError, match=f"{run_dir} could not be sent"):
         flush(run_dir, 1.0)
-    store = run_dir / "server.db"
-    shutil.copy(migrated_store, store)
-    with server(port, store, run_dir / "server-artifacts"):
+    shutil.copy(migrated_store, server.store)
+    with server:
         flush(run_dir, 120)
         run_id = tracker.run_id()
         assert run_id is not None
