@@ -19,6 +19,7 @@ from rl_platform.tracking.mlflow_settings import load_settings, load_state, sett
 from rl_platform.tracking.mlflow_tracker import MlflowTracker, TrackingError, flush
 from rl_platform.tracking.progress_log import ProgressLog
 from rl_platform.tracking.report import Report
+from tests.tracking.mlflow_server import MlflowServer
 
 KEY = "rollout/episode_return_mean"
 Points = Callable[..., list[tuple[int, float, int]]]
@@ -30,7 +31,6 @@ from rl_platform.spec.manifest import load_manifest
 from rl_platform.tracking.mlflow_tracker import MlflowTracker
 from rl_platform.tracking.progress_log import ProgressLog
 from rl_platform.tracking.report import Report
-from tests.tracking.mlflow_server import MlflowServer
 run_dir = Path(sys.argv[1])
 tracker = MlflowTracker(load_manifest(run_dir / "spec.yaml"), run_dir, 1, {})
 log = ProgressLog(run_dir / "progress.jsonl")
