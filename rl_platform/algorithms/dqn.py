@@ -15,29 +15,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rl_platform.algorithms.algorithm import Algorithm
 from rl_platform.data.spaces import Spaces
+from rl_platform.data.tree import Tree
 from rl_platform.execution import operators as op
 from rl_platform.execution.plan import Plan
 from rl_platform.execution.run import Run
 from rl_platform.models.build import q_policy
 from rl_platform.models.model_spec import ModelSpec
-from rl_platform.models.policy import Knobs, Policy
+from rl_platform.models.ops import Array
+from rl_platform.models.policy import Heads, Knobs, Policy
+from rl_platform.objectives.huber import huber
 from rl_platform.objectives.n_step import n_step
 from rl_platform.spec import algorithms as spec
-from rl_platform.workers.learner import Batch, Learning, Objective, Params
+from rl_platform.workers.learner import Learning
+from rl_platform.workers.objective import Batch, Descent, Loss, Params, Read
 from rl_platform.workers.optimizer import Optimizer
 
 if TYPE_CHECKING:
     import torch
 
 
-def next_values(policy: Policy, target: Params, batch: Batch, knobs: Knobs) -> Batch:
+def next_values(heads: Heads) -> dict[str, Array]:
     """``next_q`` [N, A]: the target network's values of s' in all minibatches of a round, illegal at -1e9."""
-    return {"next_q": policy.heads(target, batch, knobs, "next/").legal("q")}
+    return {"next_q": heads.legal("q")}
 
 
-def dqn_loss(cfg: spec.DQN) -> Objective:
+def dqn_loss(cfg: spec.DQN) -> Loss:
     """Huber loss of the n-step temporal difference, mean over B."""
 
     def loss(
@@ -59,7 +65,18 @@ def dqn_loss(cfg: spec.DQN) -> Objective:
         error = torch.nn.functional.smooth_l1_loss(q_B, target_B)
         return error, {"q_mean": q_B.detach().mean()}
 
-    return loss
+    def closed_form(read: Read, batch: Tree, knobs: Knobs) -> Descent:
+        """The same with its gradient: d huber / d q = clip(q - y, -1, 1) at the action taken."""
+        row_B, action_B, next_q_BA = np.arange(len(batch["action"])), batch["action"], batch["next_q"]
+        next_B = next_q_BA[row_B, read("next/").legal("q").argmax(1)] if cfg.double_q else next_q_BA.max(1)
+        q_BA = read("")["q"]
+        q_B = q_BA[row_B, action_B]
+        error, gradient_B = huber(q_B - batch["reward"] - batch["discount"] * next_B)
+        gradient_BA = np.zeros_like(q_BA)
+        gradient_BA[row_B, action_B] = gradient_B
+        return Descent(error, {"q": gradient_BA}, {"q_mean": float(q_B.mean())})
+
+    return Loss(loss, closed_form)
 
 
 def plan(run: Run, cfg: spec.DQN) -> Plan:

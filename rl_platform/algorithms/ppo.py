@@ -18,23 +18,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rl_platform.algorithms.algorithm import Algorithm
+from rl_platform.data.tree import Tree
 from rl_platform.execution import operators as op
 from rl_platform.execution.plan import Plan
 from rl_platform.execution.run import Run
 from rl_platform.models.build import actor_critic_policy
 from rl_platform.models.policy import Knobs, Policy
+from rl_platform.models.scored_actions import score
+from rl_platform.objectives.clipped_surrogate import clipped_surrogate, standardized, value_regression
 from rl_platform.objectives.gae import gae
 from rl_platform.objectives.scaling import scale_rewards
 from rl_platform.spec import algorithms as spec
-from rl_platform.workers.learner import Batch, Learning, Objective, Params
+from rl_platform.workers.learner import Learning
+from rl_platform.workers.objective import Batch, Descent, Loss, Params, Read
 from rl_platform.workers.optimizer import Optimizer
 
 if TYPE_CHECKING:
     import torch
 
 
-def ppo_loss(cfg: spec.PPO) -> Objective:
+def ppo_loss(cfg: spec.PPO) -> Loss:
     """Clipped surrogate + value regression - entropy bonus, as means over N."""
 
     def loss(
@@ -73,7 +79,28 @@ def ppo_loss(cfg: spec.PPO) -> Objective:
             stats["clip_fraction"] = ((ratio_N - 1).abs() > clip).float().mean()
         return total, stats
 
-    return loss
+    def closed_form(read: Read, batch: Tree, knobs: Knobs) -> Descent:
+        """The same with its gradient, for networks that are learned from without autograd."""
+        heads, entropy_weight = read(""), -float(knobs["entropy_coefficient"])
+        scored = score(heads, batch["action"])
+        advantage_N = standardized(batch["advantage"]) if cfg.normalize_advantage else batch["advantage"]
+        policy_loss, by_log_probability_N, kl, clipped = clipped_surrogate(
+            scored.log_probability, batch["log_probability"], advantage_N, float(knobs["clip_range"])
+        )
+        value_loss, by_value_N = value_regression(
+            heads["value"][:, 0], batch["return"], batch["value"], cfg.value_clip_range
+        )
+        gradients = scored.gradient(by_log_probability_N, entropy_weight / len(advantage_N))
+        gradients["value"] = np.float32(cfg.value_coefficient) * by_value_N[:, None]
+        total = policy_loss + cfg.value_coefficient * value_loss
+        stats = {"policy_loss": policy_loss, "value_loss": value_loss}
+        stats |= {"approx_kl": kl, "clip_fraction": clipped}
+        if entropy_weight:
+            stats["entropy"] = float(scored.entropy.mean())
+            total += entropy_weight * stats["entropy"]
+        return Descent(total, gradients, stats)
+
+    return Loss(loss, closed_form)
 
 
 def plan(run: Run, cfg: spec.PPO) -> Plan:

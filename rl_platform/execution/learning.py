@@ -5,9 +5,9 @@ from __future__ import annotations
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
-from rl_platform.execution.plan import Op
+from rl_platform.execution.parts import Op
 from rl_platform.execution.run import Run
-from rl_platform.workers.learner import Objective, TargetColumns
+from rl_platform.workers.objective import Objective, TargetColumns
 
 
 def train_one_step(

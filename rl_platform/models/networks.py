@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl_platform.data.spaces import Spaces
+from rl_platform.models.dense import DenseLayers, dense_heads
 from rl_platform.models.encoders import SQRT2
 from rl_platform.models.model_spec import ModelSpec
 from rl_platform.models.net import Net, Param
@@ -55,6 +56,13 @@ class StackedNet:
         self.state: dict[str, tuple[int, ...]] = {}
         self.paths = {name: (f"head/{name}/w", f"head/{name}/b") for name in heads}
         self.layer_paths = tuple((f"{name}/w", f"{name}/b") for name in self.layers)
+        self.dense = DenseLayers(
+            encoder,
+            activation,
+            count,
+            (("dense0/w", "dense0/b"), *self.layer_paths),
+            dense_heads(self.heads, trunk_of_each=True),
+        )
 
     def forward(
         self,

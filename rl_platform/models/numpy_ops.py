@@ -43,9 +43,9 @@ class NumpyOps:
         gates += gates_x
         size = h.shape[-1]
         i, f, o = (
-            _sigmoid(gates[:, :size]),
-            _sigmoid(gates[:, size : 2 * size]),
-            _sigmoid(gates[:, 3 * size :]),
+            sigmoid(gates[:, :size]),
+            sigmoid(gates[:, size : 2 * size]),
+            sigmoid(gates[:, 3 * size :]),
         )
         c_next = f * c
         i *= np.tanh(gates[:, 2 * size : 3 * size])
@@ -66,15 +66,17 @@ class NumpyOps:
         return np.logaddexp(x, np.float32(0))
 
     def sigmoid(self, x: Array) -> Array:
-        return _sigmoid(x)
+        return sigmoid(x)
 
     def sqrt(self, x: Array) -> Array:
         return np.sqrt(x)
 
     def log_softmax(self, x: Array) -> Array:
-        y = x - np.maximum.reduce(x, -1, keepdims=True)
-        y -= np.log(np.add.reduce(np.exp(y), -1, keepdims=True))
-        return y
+        # Categories are few and rows are many: with the categories in front, numpy reduces ten times as fast.
+        y = np.array(np.moveaxis(x, -1, 0), order="C")
+        y -= np.maximum.reduce(y, 0)
+        y -= np.log(np.add.reduce(np.exp(y), 0))
+        return np.moveaxis(y, 0, -1)
 
     def sum(self, x: Array, axis: int) -> Array:
         return np.add.reduce(x, axis)
@@ -131,33 +133,32 @@ class NumpyOps:
         return np.asarray(value)
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    # By tanh, because exp overflows for large negative x.
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Logistic function. By tanh, because exp overflows for large negative x."""
     y = np.tanh(x * np.float32(0.5))
     y += np.float32(1)
     y *= np.float32(0.5)
     return y
 
 
-def _erf(x: np.ndarray) -> np.ndarray:
-    """Abramowitz and Stegun 7.1.26, off by at most 1.5e-7: numpy has no erf."""
-    size = np.abs(x)
+def gelu_parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The standard normal distribution up to x, and its density at x.
+
+    By the error function of Abramowitz and Stegun 7.1.26, off by at most 1.5e-7: numpy has none.
+    """
+    size = np.abs(x * np.float32(0.5**0.5))
     t = 1 / (1 + np.float32(0.3275911) * size)
     tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-    value: np.ndarray = np.copysign(1 - tail * np.exp(-size * size), x)
-    return value
-
-
-def _gelu(x: np.ndarray) -> np.ndarray:
-    result: np.ndarray = np.float32(0.5) * x * (1 + _erf(x * np.float32(0.5**0.5)))
-    return result
+    bell = np.exp(-size * size)
+    below = np.float32(0.5) * (1 + np.copysign(1 - tail * bell, x))
+    return below, bell * np.float32((2 * np.pi) ** -0.5)
 
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, np.float32(0)),
-    "silu": lambda x: x * _sigmoid(x),
-    "gelu": _gelu,
+    "silu": lambda x: x * sigmoid(x),
+    "gelu": lambda x: x * gelu_parts(x)[0],
 }
 
 

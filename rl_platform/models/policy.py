@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from rl_platform.data.spaces import Spaces
 from rl_platform.data.tree import ACTION_MASK, STATE
+from rl_platform.models.dense import DenseLayers
 from rl_platform.models.net import Layout, Net, Param
 from rl_platform.models.ops import Array, Ops
 
@@ -113,6 +114,11 @@ class Policy:
     def recurrent(self) -> bool:
         return bool(self.net.state)
 
+    @property
+    def dense(self) -> DenseLayers | None:
+        """The network as dense layers, where it says that it is nothing else."""
+        return getattr(self.net, "dense", None)
+
     def act(
         self,
         ops: Ops,
@@ -157,13 +163,28 @@ class Policy:
         obs = {path: batch[prefix + path] for path in self.spaces.obs}
         seen, mask = self.filter(TORCH, obs, knobs)
         if not self.net.state:
-            heads, _ = self.net.forward(TORCH, params, seen, {}, None)
-            return Heads(self, params, heads, mask)
+            return Heads(self, TORCH, params, self._torch_heads(params, seen), mask)
         state = {path: batch[f"{STATE}/{path}"] for path in self.net.state}
         heads, _ = self.net.forward(TORCH, params, seen, state, batch["first"])
         valid = batch["valid"]
         heads = {name: _valid_rows(head, valid) for name, head in heads.items()}
-        return Heads(self, params, heads, None if mask is None else _valid_rows(mask, valid))
+        return Heads(self, TORCH, params, heads, None if mask is None else _valid_rows(mask, valid))
+
+    def _torch_heads(self, params: Mapping[str, Array], seen: Mapping[str, Array]) -> Mapping[str, Array]:
+        from rl_platform.models.dense_autograd import applies, dense_heads
+        from rl_platform.models.torch_ops import TORCH
+
+        dense = self.dense
+        if dense is not None:
+            features = dense.encoder.encode(TORCH, params, seen)
+            if applies([params[path] for path in dense.paths], features):
+
+                def plain(leaves: Sequence[Array]) -> list[Array]:
+                    named = dict(zip(dense.paths, leaves, strict=True))
+                    return list(self.net.forward(TORCH, named, seen, {}, None)[0].values())
+
+                return dense_heads(dense, params, features, plain)
+        return self.net.forward(TORCH, params, seen, {}, None)[0]
 
 
 def legal(ops: Ops, scores: Array, mask: Array | None) -> Array:
@@ -173,9 +194,13 @@ def legal(ops: Ops, scores: Array, mask: Array | None) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """A policy's heads for N rows, as objectives read them: ``heads["value"]`` is [N, size]."""
+    """A policy's heads for N rows, as objectives read them: ``heads["value"]`` is [N, size].
+
+    Torch tensors that are differentiable in the parameters, or numpy arrays (see `ops`).
+    """
 
     policy: Policy
+    ops: Ops
     params: Mapping[str, Array]
     by_name: Mapping[str, Array]
     mask: Array | None  # [N, A] where actions are masked
@@ -185,21 +210,16 @@ class Heads:
 
     def legal(self, name: str) -> Array:
         """The head [N, A] with the scores of illegal actions at -1e9."""
-        from rl_platform.models.torch_ops import TORCH
-
-        return legal(TORCH, self.by_name[name], self.mask)
+        return legal(self.ops, self.by_name[name], self.mask)
 
     def log_probability(self, action: Array) -> Array:
         """[N], of stored actions [N, ...]."""
-        from rl_platform.models.torch_ops import TORCH
-
-        return self.policy.distribution.log_probability(TORCH, self.params, self.by_name, self.mask, action)
+        distribution = self.policy.distribution
+        return distribution.log_probability(self.ops, self.params, self.by_name, self.mask, action)
 
     def entropy(self) -> Array:
         """[N], over legal actions."""
-        from rl_platform.models.torch_ops import TORCH
-
-        return self.policy.distribution.entropy(TORCH, self.params, self.by_name, self.mask)
+        return self.policy.distribution.entropy(self.ops, self.params, self.by_name, self.mask)
 
 
 def _valid_rows(leaf: Array, valid: Array) -> Array:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rl_platform.models.dense import DenseLayers, dense_heads
 from rl_platform.models.encoders import SQRT2
 from rl_platform.models.net import Param
 from rl_platform.models.observation_encoder import ObservationEncoder
@@ -48,6 +49,15 @@ class Tower:
             params += dense_params(f"{prefix}head/{name}", size, units, gains.get(name, 1.0))
         self.params = tuple(params)
         self.state = {f"{prefix}lstm/h": (lstm,), f"{prefix}lstm/c": (lstm,)} if lstm else {}
+
+    @property
+    def dense(self) -> DenseLayers | None:
+        """This tower as dense layers, if it is nothing else."""
+        if self.lstm or not self.encoder.dense:
+            return None
+        layers = tuple((f"{name}/w", f"{name}/b") for name in self.layers)
+        heads = dense_heads(self.heads, trunk_of_each=False, prefix=self.prefix)
+        return DenseLayers(self.encoder, self.activation, 1, layers, heads)
 
     def features(self, ops: Ops, params: Mapping[str, Array], obs: Mapping[str, Array]) -> Array:
         """[B, F] in front of the LSTM or the heads."""
@@ -91,6 +101,7 @@ class TowerNet:
         self.towers = tuple(towers)
         self.params: tuple[Param, ...] = tuple(param for tower in towers for param in tower.params)
         self.state = {path: shape for tower in towers for path, shape in tower.state.items()}
+        self.dense = towers[0].dense if len(towers) == 1 else None
 
     def forward(
         self,

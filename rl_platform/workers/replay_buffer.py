@@ -43,7 +43,7 @@ class ReplayBuffer:
         self.draws += 1
         rng = np.random.Generator(np.random.Philox(key=[self.seed, self.draws]))
         index = rng.integers(0, self.size, (minibatches, batch_size))
-        return {name: leaf[index] for name, leaf in self.columns.items()}
+        return {name: leaf.take(index, axis=0) for name, leaf in self.columns.items()}
 
     @property
     def nbytes(self) -> int:

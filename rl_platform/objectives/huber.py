@@ -1,0 +1,17 @@
+"""The Huber loss with its gradient, in numpy (Huber 1964): quadratic to a distance of 1, then linear."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def huber(error: np.ndarray) -> tuple[float, np.ndarray]:
+    """Mean loss of errors [N] and its gradient [N], by which errors beyond 1 all pull alike.
+
+    With c = clip(e, -1, 1) the loss is c (e - c / 2) on both sides of 1.
+    """
+    rows = np.float32(len(error))
+    clipped = np.minimum(np.maximum(error, np.float32(-1)), np.float32(1))
+    loss = float(clipped.dot(error - np.float32(0.5) * clipped) / rows)
+    clipped /= rows
+    return loss, clipped

@@ -1,0 +1,50 @@
+"""What an algorithm wants minimised: a function in torch, and perhaps its gradient written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from rl_platform.data.tree import Tree
+from rl_platform.models.ops import Array
+from rl_platform.models.policy import Heads, Knobs, Policy
+
+if TYPE_CHECKING:
+    import torch
+
+Batch = dict[str, "torch.Tensor"]
+Params = Mapping[str, "torch.Tensor"]
+Objective = Callable[
+    [Policy, Params, "Params | None", Batch, Knobs], "tuple[torch.Tensor, dict[str, torch.Tensor]]"
+]
+"""(policy, parameters, target parameters, batch of columns [N, ...], knobs) → (loss, detached statistics)."""
+TargetColumns = Callable[[Heads], dict[str, Array]]
+"""The target's heads for the observations afterwards, of all minibatches → further columns [N, ...]."""
+Read = Callable[[str], Heads]
+"""Prefix of observation columns ("" or ``next/``) → heads of the present parameters, in numpy."""
+
+
+class Descent(NamedTuple):
+    """A loss and its gradient at the heads."""
+
+    loss: float
+    gradients: Tree  # by head [N, size], and by parameter of the distribution
+    stats: dict[str, float]
+
+
+ClosedForm = Callable[[Read, Tree, Knobs], Descent]
+"""(heads, batch of columns [N, ...], knobs) → the loss and its gradient by the heads of ``read("")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An objective that is also known in closed form, which is used where it can be: it is far faster."""
+
+    objective: Objective
+    closed_form: ClosedForm
+
+    def __call__(
+        self, policy: Policy, params: Params, target: Params | None, batch: Batch, knobs: Knobs
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return self.objective(policy, params, target, batch, knobs)

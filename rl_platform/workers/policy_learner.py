@@ -1,0 +1,81 @@
+"""Everything that is learned of one policy, and the kinds of optimizer steps that learn it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from rl_platform.data.tree import Tree
+from rl_platform.models.policy import Heads, Knobs, Policy
+from rl_platform.models.scored_actions import has_scores
+from rl_platform.workers.autograd_step import AutogradStep, Precision
+from rl_platform.workers.dense_step import DenseStep
+from rl_platform.workers.objective import Loss, Objective
+from rl_platform.workers.optimizer import FlatOptimizer, Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What an algorithm wants of the learner for each policy."""
+
+    optimizer: Optimizer
+    target: bool = False  # keep a second set of parameters, moved by `Learner.update_target`
+
+
+class Step(Protocol):
+    """How one minibatch moves the parameters, and the kind of arrays that it takes."""
+
+    def columns(self, tree: Tree) -> dict[str, Any]:
+        """Numpy columns as this step takes them."""
+
+    def take(self, columns: dict[str, Any], index: np.ndarray, axis: int = 0) -> dict[str, Any]:
+        """These rows of such columns."""
+
+    def of_target(self, columns: dict[str, Any], knobs: Knobs) -> Heads:
+        """Heads of the target parameters for the observations afterwards; columns [N, ...]."""
+
+    def __call__(self, batch: dict[str, Any], knobs: Knobs) -> dict[str, Any]:
+        """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``."""
+
+
+class PolicyLearner:
+    """Parameters, gradients, moments and target of one policy; the flat vectors are torch tensors [size]."""
+
+    def __init__(
+        self, policy: Policy, learning: Learning, seed: int, device: str, precision: Precision = "float32"
+    ) -> None:
+        self.policy, self.seed, self.draws, self.precision = policy, seed, 0, precision
+        self.flat = torch.from_numpy(policy.layout.initial(seed)).to(device)
+        self.gradient = torch.zeros_like(self.flat)
+        self.params = _trainable_views(policy, self.flat, self.gradient)
+        self.target_flat = self.flat.clone() if learning.target else None
+        self.optimizer = FlatOptimizer(self.flat, self.gradient, learning.optimizer)
+        self._steps: dict[Objective, Step] = {}
+
+    def step(self, objective: Objective) -> Step:
+        """The fastest kind of step that can minimise it; the same one each time."""
+        if objective not in self._steps:
+            self._steps[objective] = self._new_step(objective)
+        return self._steps[objective]
+
+    def _new_step(self, objective: Objective) -> Step:
+        policy, dense = self.policy, self.policy.dense
+        known = has_scores(policy.distribution) or not policy.distribution.stochastic
+        plain = self.flat.device.type == "cpu" and self.precision == "float32"
+        if isinstance(objective, Loss) and dense is not None and known and plain:
+            return DenseStep(policy, dense, self.optimizer, self.target_flat, objective.closed_form)
+        return AutogradStep(policy, self.params, self.optimizer, self.target_flat, objective, self.precision)
+
+
+def _trainable_views(policy: Policy, flat: torch.Tensor, gradient: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Leaf views of the flat vector whose gradients accumulate in views of the flat gradient."""
+    gradients = policy.layout.views(gradient)
+    views: dict[str, torch.Tensor] = {}
+    for path, view in policy.layout.views(flat).items():
+        leaf: torch.Tensor = view.detach().requires_grad_()
+        leaf.grad = gradients[path]
+        views[path] = leaf
+    return views
