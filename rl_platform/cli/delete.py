@@ -8,7 +8,8 @@ import time
 
 from rl_platform.cli.amounts import duration
 from rl_platform.cli.api_requests import Cluster
-from rl_platform.cli.cluster_errors import ClusterError, Conflict, InputRefused, NotFound
+from rl_platform.cli.cluster_errors import ClusterError, Conflict, Forbidden, InputRefused, NotFound
+from rl_platform.cli.driver_logs import child_name
 from rl_platform.cli.errors import failed
 from rl_platform.cli.job_progress import steps
 from rl_platform.cli.jobs import cluster_of, find_job, jobs_path
@@ -82,17 +83,29 @@ def _delete(cluster: Cluster, job: SeenJob, *, wait: bool) -> None:
 def _gone(cluster: Cluster, job: SeenJob, seconds: float) -> int:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        try:
-            present = SeenJob(cluster.get(jobs_path(job.namespace, job.name)))
-        except NotFound:
-            present = None
-        if present is None or present.uid != job.uid:
+        if not _is_there(cluster, job) and not _pods(cluster, job):
             print(f"{job.name} and all that belonged to it on the cluster is gone. {_what_stays(job)}")
             return int(ExitCode.DONE)
         time.sleep(LOOK_SECONDS)
     return failed(
         f"{job.name} is still being deleted after {duration(seconds)}: its pods have not stopped yet"
     )
+
+
+def _is_there(cluster: Cluster, job: SeenJob) -> bool:
+    try:
+        return SeenJob(cluster.get(jobs_path(job.namespace, job.name))).uid == job.uid
+    except NotFound:
+        return False
+
+
+def _pods(cluster: Cluster, job: SeenJob) -> bool:
+    """Whether some still stop: those of a cluster that had ended before are no longer the job's to wait for."""
+    selector = (("labelSelector", f"ray.io/cluster={child_name(job.name, job.uid)}"),)
+    try:
+        return bool(cluster.items(f"/api/v1/namespaces/{job.namespace}/pods", selector)[0])
+    except Forbidden:  # the job itself was deleted in the foreground, which is nearly as good
+        return False
 
 
 def _what_stays(job: SeenJob) -> str:

@@ -105,7 +105,8 @@ class SeenJob(SeenObject):
         degraded = self.condition(ConditionType.DEGRADED)
         if degraded and degraded.status == "True":
             return f"{degraded.reason}: {degraded.message}".rstrip(": ")
-        cluster = self.condition(ConditionType.CLUSTER_READY)
-        if cluster and cluster.status == "False" and self.state != Phase.SUSPENDING:
-            return f"{cluster.reason}: {cluster.message}".rstrip(": ")
+        for kind in (ConditionType.CLUSTER_READY, ConditionType.TRAINING):
+            missing = self.condition(kind)
+            if missing and missing.status == "False" and self.state != Phase.SUSPENDING:
+                return f"{missing.reason}: {missing.message}".rstrip(": ")
         return ""

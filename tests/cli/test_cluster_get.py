@@ -104,6 +104,14 @@ def test_a_job_that_no_operator_has_seen_says_so_and_one_of_another_controller_t
     assert "example.com/fleet acts on it" in jobs.rlp("get", "other").out
 
 
+def test_a_cluster_that_is_ready_is_not_yet_training(jobs: ClusterJobs) -> None:
+    jobs.submit()
+    starting = condition("Training", "False", "Starting", "Attempt 2 waits for its workers.")
+    ready = condition("ClusterReady", "True", "Ready")
+    jobs.report(training() | {"phase": "Provisioning", "conditions": [ready, starting]})
+    assert "Starting: Attempt 2 waits for its workers." in jobs.rlp("get", "cartpole").out.splitlines()[1]
+
+
 def test_yaml_is_a_manifest_again(jobs: ClusterJobs) -> None:
     jobs.submit("cartpole", "spec.environment.kwargs={text: '1e3', word: 'no'}")
     jobs.report(training())

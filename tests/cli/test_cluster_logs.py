@@ -53,8 +53,12 @@ def head(jobs: ClusterJobs, address: str) -> None:
     jobs.create("pods", pod)
     status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
     jobs.request("PATCH", f"{pods}/{name}-head/status", {"status": status})
+    token(jobs)
+
+
+def token(jobs: ClusterJobs) -> None:
     data = {"auth_token": base64.b64encode(TOKEN.encode()).decode()}
-    jobs.create("secrets", {"metadata": {"name": name}, "data": data})
+    jobs.create("secrets", {"metadata": {"name": child_name("cartpole", uid(jobs))}, "data": data})
 
 
 def head_is_gone(jobs: ClusterJobs) -> None:
@@ -165,13 +169,16 @@ def test_a_head_that_does_not_listen_any_more_is_no_failure(
 
 
 def test_a_head_of_another_job_with_the_same_name_is_not_asked(jobs: ClusterJobs, ray: RayStandIn) -> None:
-    ray.logs[f"{uid(jobs)}-2"] = LINES
+    """It still stops while the next job of this name has a token already."""
     jobs.request("DELETE", jobs.path())
     jobs.submit()
     jobs.report(training())
+    assert "the job has no cluster" in jobs.rlp("logs", "cartpole").err
+    token(jobs)
     ran = jobs.rlp("logs", "cartpole")
     assert ran.code == 1
-    assert "the job has no cluster" in ran.err
+    assert "the head pod does not run" in ran.err
+    assert ray.seen == []
 
 
 def test_following_shows_every_line_once_through_attempts_until_the_end(

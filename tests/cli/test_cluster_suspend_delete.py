@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from rl_operator.names import child_name
 from rl_platform.cli import suspend as suspending
 from tests.cli.cluster_jobs import ClusterJobs, condition, ended, meanwhile, training
 
@@ -110,6 +111,25 @@ def test_waiting_takes_until_what_the_job_owns_is_gone(trains: ClusterJobs) -> N
         ran = trains.rlp("delete", "cartpole", "--wait")
     assert ran.code == 0, ran.err
     assert "all that belonged to it on the cluster is gone" in ran.out
+
+
+def test_waiting_takes_in_pods_that_had_lost_their_cluster_before(trains: ClusterJobs) -> None:
+    """As after a job that has ended: its cluster is gone, a pod still stops."""
+    uid = trains.job()["metadata"]["uid"]
+    trains.create("serviceaccounts", {"metadata": {"name": "default"}})
+    labels = {"ray.io/cluster": child_name("cartpole", uid)}
+    spec = {"containers": [{"name": "ray", "image": "x"}], "automountServiceAccountToken": False}
+    trains.create("pods", {"metadata": {"name": "head", "labels": labels}, "spec": spec})
+    trains.create("pods", {"metadata": {"name": "unrelated"}, "spec": spec})
+    pod = f"/api/v1/namespaces/{trains.namespace}/pods/head"
+    steps = (
+        lambda: trains.request("PATCH", trains.path(), {"metadata": {"finalizers": None}}),
+        lambda: trains.request("DELETE", pod, {"gracePeriodSeconds": 0}),
+    )
+    with meanwhile(*steps, pause_seconds=3):
+        ran = trains.rlp("delete", "cartpole", "--wait")
+        assert ran.code == 0, ran.err
+        assert trains.server.request("GET", pod)[0] == 404
 
 
 def test_waiting_for_a_deletion_has_an_end(trains: ClusterJobs) -> None:
