@@ -100,7 +100,7 @@ def _is_there(cluster: Cluster, job: SeenJob) -> bool:
 
 
 def _pods(cluster: Cluster, job: SeenJob) -> bool:
-    """Whether some still stop: those of a cluster that had ended before are no longer the job's to wait for."""
+    """Whether some still stop: those of a cluster that had ended before hold no deletion of the job up."""
     selector = (("labelSelector", f"ray.io/cluster={child_name(job.name, job.uid)}"),)
     try:
         return bool(cluster.items(f"/api/v1/namespaces/{job.namespace}/pods", selector)[0])
