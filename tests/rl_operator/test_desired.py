@@ -68,6 +68,15 @@ def test_only_rollouts_go_to_nodes_that_can_be_taken_away() -> None:
     assert (spot, kept) == ({"rollouts"}, {"head", "learner"})
 
 
+@pytest.mark.parametrize("learners", [0, 2])
+def test_a_node_can_always_drain_and_takes_one_of_head_and_learner_at_a_time(learners: int) -> None:
+    """``maxUnavailable`` would allow nothing: a RayCluster has no scale subresource."""
+    budget = made(learner={"replicas": learners})["PodDisruptionBudget"]["spec"]
+    assert budget["minAvailable"] == learners  # of one more
+    assert "maxUnavailable" not in budget
+    assert budget["selector"]["matchExpressions"][0]["values"] == ["head", "learner"]
+
+
 def test_the_token_is_in_the_secret_alone() -> None:
     token = SETTINGS.token(UID)
     of = job()
