@@ -18,6 +18,7 @@ from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.slow_jobs import CLAIM
 
 DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 NODE_FOLDER = "RLP_TEST_NODE_FOLDER"
 
 
@@ -25,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +53,9 @@ def transport(image: str) -> ClusterTransport:
         api.list(RAY_CLUSTERS)
     except KindMissing:
         pytest.skip("the cluster has no KubeRay")
+    for each in api.list(DEPLOYMENTS, label_selector="app.kubernetes.io/name=rl-platform").items:
+        where = f"{each['metadata']['namespace']}/{each['metadata']['name']}"
+        pytest.fail(f"the operator {where} would act on the same jobs; remove it: helm uninstall")
     return transport
 
 
