@@ -45,9 +45,9 @@ class DenseLayers:
         return (*layers, *(path for head in self.heads for path in (head.w, head.b)))
 
     def arranged(self, leaves: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Weights and bias of each layer, views of ``leaves``: the first [F, S·H], later ones [S, H, H']."""
+        """Views of ``leaves`` by layer: weights [F, S·H], later [S, H, H'], and bias [S·H] of all trunks."""
         return [
-            (leaves[w], leaves[b]) if i == 0 else (_by_trunk(leaves[w]), _by_trunk(np.atleast_2d(leaves[b])))
+            (leaves[w] if i == 0 or leaves[w].ndim == 3 else leaves[w][None], leaves[b].reshape(-1))
             for i, (w, b) in enumerate(self.layers)
         ]
 
@@ -58,7 +58,3 @@ def dense_heads(names: Sequence[str], trunk_of_each: bool, prefix: str = "") -> 
         DenseHead(name, i if trunk_of_each else 0, f"{prefix}head/{name}/w", f"{prefix}head/{name}/b")
         for i, name in enumerate(names)
     )
-
-
-def _by_trunk(leaf: np.ndarray) -> np.ndarray:
-    return leaf if leaf.ndim == 3 else leaf[None]

@@ -24,20 +24,17 @@ from rl_platform.models.dense import DenseLayers
 
 
 class Layer:
-    """The memory of one layer for B rows: [B, S·H] for the first, [S, B, H] for later ones.
+    """The memory of one layer for B rows, trunks side by side: [B, S·H], and the same as [S, B, H].
 
-    ``h`` is its output, ``slope`` f' at each unit, ``delta`` first dh and then da; ``h_by_trunk`` and
-    ``delta_by_trunk`` are views [S, B, H].
+    ``h`` is its output, ``slope`` f' at each unit, ``delta`` first dh and then da.
     """
 
     __slots__ = ("delta", "delta_by_trunk", "h", "h_by_trunk", "slope")
 
-    def __init__(self, rows: int, trunks: int, units: int, first: bool) -> None:
-        shape = (rows, trunks * units) if first else (trunks, rows, units)
-        self.h, self.slope, self.delta = (np.empty(shape, np.float32) for _ in range(3))
+    def __init__(self, rows: int, trunks: int, units: int) -> None:
+        self.h, self.slope, self.delta = (np.empty((rows, trunks * units), np.float32) for _ in range(3))
         self.h_by_trunk, self.delta_by_trunk = (
-            leaf.reshape(rows, trunks, units).transpose(1, 0, 2) if first else leaf
-            for leaf in (self.h, self.delta)
+            leaf.reshape(rows, trunks, units).transpose(1, 0, 2) for leaf in (self.h, self.delta)
         )
 
 
@@ -49,17 +46,14 @@ class DensePass:
         self.weights = net.arranged(params)
         self.activate = ACTIVATIONS[net.activation]
         self.ones = np.ones((1, rows), np.float32)
-        self.layers = [
-            Layer(rows, net.trunks, w.shape[-1] // (net.trunks if i == 0 else 1), i == 0)
-            for i, (w, _) in enumerate(self.weights)
-        ]
+        self.layers = [Layer(rows, net.trunks, b.size // net.trunks) for _, b in self.weights]
         self.x = np.empty((rows, 0), np.float32)
 
     def forward(self, x: np.ndarray, learn: bool = True) -> dict[str, np.ndarray]:
         """Heads [B, size] of features [B, F]; ``learn`` keeps what `backward` needs, ``x`` among it."""
         self.x = before = x
-        for layer, (w, b) in zip(self.layers, self.weights, strict=True):
-            np.matmul(before, w, out=layer.h)
+        for i, (layer, (w, b)) in enumerate(zip(self.layers, self.weights, strict=True)):
+            np.matmul(before, w, out=layer.h_by_trunk if i else layer.h)
             np.add(layer.h, b, out=layer.h)
             self.activate(layer.h, layer.slope if learn else None)
             before = layer.h_by_trunk
@@ -80,13 +74,13 @@ class DensePass:
         for i in range(len(self.layers) - 1, -1, -1):
             layer, (dw, db) = self.layers[i], arranged[i]
             np.multiply(layer.delta, layer.slope, out=layer.delta)
-            np.matmul(self.ones, layer.delta, out=db if i else db[None])
+            np.matmul(self.ones, layer.delta, out=db[None])
             if i == 0:
                 np.matmul(self.x.T, layer.delta, out=dw)
                 return
             before = self.layers[i - 1]
-            np.matmul(before.h_by_trunk.transpose(0, 2, 1), layer.delta, out=dw)
-            np.matmul(layer.delta, self.weights[i][0].transpose(0, 2, 1), out=before.delta_by_trunk)
+            np.matmul(before.h_by_trunk.transpose(0, 2, 1), layer.delta_by_trunk, out=dw)
+            np.matmul(layer.delta_by_trunk, self.weights[i][0].transpose(0, 2, 1), out=before.delta_by_trunk)
 
     def _backward_heads(self, heads: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:
         last = self.layers[-1] if self.layers else None

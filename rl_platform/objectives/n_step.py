@@ -25,6 +25,8 @@ def n_step(n: int, gamma: float) -> TransitionFn:
     def transitions(trajectory: Trajectory) -> Tree:
         if trajectory.look_back < n - 1:
             raise ValueError(f"{n}-step transitions need {n - 1} look-back rows, got {trajectory.look_back}")
+        if n == 1 and trajectory.full:
+            return _one_step(trajectory, gamma)
         reward, discount, last, emitted = _accumulate(trajectory, n, gamma)
         row, lane = np.nonzero(emitted)
         last = last[row, lane]
@@ -39,6 +41,30 @@ def n_step(n: int, gamma: float) -> TransitionFn:
         return columns
 
     return transitions
+
+
+def _one_step(trajectory: Trajectory, gamma: float) -> Tree:
+    """The same for n = 1 and lanes of full length: every new row as it is, without a search for any."""
+    k, lanes = trajectory.look_back, len(trajectory.length)
+    flags = trajectory.flags[k:].reshape(-1)
+    columns = {path: _flat(leaf[k:-1]) for path, leaf in trajectory.obs.items()}
+    columns |= {path: _flat(leaf[k:]) for path, leaf in trajectory.action.items()}
+    columns["reward"] = _flat(trajectory.reward[k:])
+    columns["discount"] = np.float32(gamma) * ((flags & TERMINATED) == 0)
+    final = trajectory.final
+    ended = (final.row - k) * lanes + final.lane
+    truncated = (flags[ended] & TERMINATED) == 0
+    for path, leaf in trajectory.obs.items():
+        following = _flat(leaf[k + 1 :])
+        if truncated.any():
+            following = following.copy()
+            following[ended[truncated]] = final.obs[path][truncated]
+        columns[f"next/{path}"] = following
+    return columns
+
+
+def _flat(leaf: np.ndarray) -> np.ndarray:
+    return leaf.reshape(-1, *leaf.shape[2:])
 
 
 def _accumulate(

@@ -57,7 +57,7 @@ class AutogradStep:
         with torch.no_grad(), self._mixed():
             return self.policy.heads(self.target, columns, knobs, "next/")
 
-    def __call__(self, batch: Batch, knobs: Knobs) -> dict[str, torch.Tensor]:
+    def __call__(self, batch: Batch, knobs: Knobs) -> dict[str, torch.Tensor | float]:
         """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``."""
         self.optimizer.gradient.zero_()
         with self._mixed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ class FlatOptimizer:
 
     def _clip_on_host(self, gradient: np.ndarray) -> float:
         limit = self.config.max_grad_norm
-        norm = float(gradient.dot(gradient)) ** 0.5
+        norm = math.sqrt(gradient.dot(gradient))
         if limit is not None and norm + 1e-6 > limit:
             np.multiply(gradient, np.float32(limit / (norm + 1e-6)), out=gradient)
         return norm

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,6 +60,23 @@ def test_each_transition_comes_exactly_once_however_lanes_are_cut(
     assert len(seen) == len(expected)
     if expected:
         np.testing.assert_allclose(sorted(seen), sorted(expected), rtol=1e-4, atol=1e-4)
+
+
+@given(seed=st.integers(0, 2**32 - 1), lanes=st.integers(1, 4), look_back=st.integers(0, 2))
+def test_whole_fragments_of_single_steps_are_what_the_search_for_them_finds(
+    seed: int, lanes: int, look_back: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    streams = [stream(rng, 30) for _ in range(lanes)]
+    for trajectory in fragments(streams, [[5] * 4] * lanes, 5, look_back):
+        assert trajectory.full
+        found = n_step(1, 0.9)(trajectory)
+        searched = n_step(1, 0.9)(replace(trajectory, full=False))
+        assert found.keys() == searched.keys()
+        for name, column in searched.items():
+            valid = searched["discount"] > 0 if name.startswith("next/") else slice(None)
+            np.testing.assert_array_equal(found[name][valid], column[valid])
+            assert found[name].dtype == column.dtype
 
 
 def test_too_few_look_back_rows_are_refused() -> None:
