@@ -28,6 +28,7 @@ from rl_platform.spec.training_job import TrainingJob
 from rl_platform.workers.learner import Learner
 from rl_platform.workers.local import LocalWorkers
 from rl_platform.workers.replay_buffer import ReplayBuffer
+from rl_platform.workers.rollout_worker import ENVS_PER_SOURCE
 
 
 class BadConfiguration(Exception):
@@ -176,6 +177,7 @@ def refuse_unsupported(job: TrainingJob) -> None:
     asked: Mapping[str, bool] = {
         "rollouts.replicas above 0 (rollout workers in other processes)": spec.rollouts.replicas > 0,
         "learner.replicas above 0 (learners in other processes)": spec.learner.replicas > 0,
+        f"rollouts.envsPerWorker above {ENVS_PER_SOURCE:,}": spec.rollouts.envs_per_worker > ENVS_PER_SOURCE,
         "replay.placement rollouts": spec.replay.placement != "driver",
     }
     for what, is_asked in asked.items():
