@@ -22,7 +22,7 @@ PROMPT_SECONDS = 30.0
 """Far below what a server that does not answer is otherwise waited for."""
 
 
-def wait_for_text(process: subprocess.Popen[str], folder: Path, text: str, seconds: float = 120.0) -> None:
+def wait_for_text(process: subprocess.Popen[str], folder: Path, text: str, seconds: float = 400.0) -> None:
     until = time.monotonic() + seconds
     while text not in (folder / "stderr.txt").read_text():
         assert process.poll() is None, (folder / "stderr.txt").read_text()
