@@ -19,21 +19,22 @@ class Collector:
     _at: float | None = None
 
     def due(self) -> float | None:
-        if self._at is None and self._deleted():
+        if self._at is None and self._changed():
             return self.model.now() + DELAY_SECONDS
         return self._at
 
     def step(self) -> None:
         now = self.model.now()
-        if self._at is None and self._deleted():
+        if self._at is None and self._changed():
             self._at = now + DELAY_SECONDS
         if self._at is not None and self._at <= now:
             self._at = None
             self._seen = self.model.store.version
             self._collect()
 
-    def _deleted(self) -> bool:
-        return any(change.type == "DELETED" for change in self.model.store.since(self._seen))
+    def _changed(self) -> bool:
+        """Something has lost its owner, or was made without one that exists."""
+        return any(change.type != "MODIFIED" for change in self.model.store.since(self._seen))
 
     def _collect(self) -> None:
         alive = {uid for uid, _ in self._objects()}

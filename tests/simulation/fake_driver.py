@@ -32,6 +32,7 @@ class Plan:
     ignores_stop: bool = False
     silent: bool = False  # never answers its own endpoints
     never_ends: bool = False
+    endless: frozenset[int] = frozenset()  # attempts that end only when they are told to
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Driver:
             ends.append((self.begins_at + steps / STEPS_PER_SECOND, "Failed", code, reason))
         if self.attempt in self.plan.crashes:
             ends.append((self.begins_at + self.plan.crashes[self.attempt] / STEPS_PER_SECOND, "", 137, ""))
-        if self.plan.never_ends:
+        if self.plan.never_ends or (self.attempt in self.plan.endless and len(ends) == 1):
             return
         self.final_at, self.final, self.exit_code, self.reason = min(ends)
 
@@ -184,6 +185,7 @@ class Driver:
         if target is not None and now < self.final_at:
             self.target = target
             self.foresee()
+            self.final_at = max(self.final_at, now)
 
 
 def from_submission(

@@ -209,7 +209,8 @@ def cluster_deleted_while_starting(world: World) -> Script:
 @scenario(*SUCCEEDS, unreachable_deadline_seconds=60.0)
 def head_hangs(world: World) -> Script:
     """Long enough to be given up: the head has to go before another driver may start."""
-    world.create(spec={"stop": {"envSteps": 20_000}})
+    world.ray.plans["job"] = Plan(endless=frozenset({1}))
+    world.create()
     yield steps(3000)
     world.ray.hanging = True
     yield lambda it: it.status().get("failures", {}).get("infrastructure", 0) > 0

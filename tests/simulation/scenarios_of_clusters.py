@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rl_operator.runtime.resources import RAY_CLUSTERS
+from tests.simulation.fake_driver import Plan
 from tests.simulation.scenario_kit import SUCCEEDS, cluster, done, scenario, steps
 from tests.simulation.world import NAMESPACE, Script, World, after, cluster_kind
 
@@ -71,6 +72,7 @@ def queued(world: World) -> Script:
 
 @scenario(*SUCCEEDS)
 def preempted_by_its_queue(world: World) -> Script:
+    world.ray.plans["job"] = Plan(endless=frozenset({1}))
     world.create(spec={"scheduling": {"queue": "team"}})
     yield steps(3000)
     _hold(world, True)

@@ -17,6 +17,8 @@ from tests.simulation.scenario_kit import (
 )
 from tests.simulation.world import NAMESPACE, Script, World
 
+ENDLESS = Plan(endless=frozenset({1}))  # the first attempt waits to be told
+
 # Suspending
 
 
@@ -42,6 +44,7 @@ def suspended_while_provisioning(world: World) -> Script:
 
 @scenario(*SUCCEEDS)
 def suspended_while_submitting(world: World) -> Script:
+    world.ray.plans["job"] = ENDLESS
     world.create()
     yield driver("Submitted")
     world.suspend()
@@ -50,6 +53,7 @@ def suspended_while_submitting(world: World) -> Script:
 
 @scenario(*SUCCEEDS)
 def suspended_while_training(world: World) -> Script:
+    world.ray.plans["job"] = ENDLESS
     world.create()
     yield steps(3000)
     world.suspend()
@@ -88,7 +92,8 @@ def suspended_and_resumed_at_once(world: World) -> Script:
 
 @scenario(*SUCCEEDS)
 def resumed_while_suspending(world: World) -> Script:
-    world.create(spec={"stop": {"envSteps": 20_000}})
+    world.ray.plans["job"] = ENDLESS
+    world.create()
     yield steps(2000)
     world.suspend()
     yield phase("Suspending")
@@ -98,8 +103,8 @@ def resumed_while_suspending(world: World) -> Script:
 
 @scenario(*SUCCEEDS, drain_grace_seconds=10.0, stop_grace_seconds=5.0)
 def suspended_but_deaf(world: World) -> Script:
-    world.ray.plans["job"] = Plan(ignores_drain=True, ignores_stop=True)
-    world.create(spec={"stop": {"envSteps": 40_000}})
+    world.ray.plans["job"] = Plan(ignores_drain=True, ignores_stop=True, endless=ENDLESS.endless)
+    world.create()
     yield steps(3000)
     world.suspend()
     yield from _resumed(world)
@@ -107,6 +112,7 @@ def suspended_but_deaf(world: World) -> Script:
 
 @scenario(*SUCCEEDS)
 def head_lost_while_suspending(world: World) -> Script:
+    world.ray.plans["job"] = ENDLESS
     world.create()
     yield steps(3000)
     world.suspend()
@@ -142,6 +148,7 @@ def deleted_while_training(world: World) -> Script:
 
 @scenario(None)
 def deleted_while_suspending(world: World) -> Script:
+    world.ray.plans["job"] = ENDLESS
     world.create()
     yield steps(2000)
     world.suspend()
