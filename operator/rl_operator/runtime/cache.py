@@ -126,7 +126,7 @@ class Cache:
         return [_unpack(it) for it in packed]
 
     def of(self, key: Key) -> list[Object]:
-        """Objects that belong to ``key``, by name."""
+        """Objects that belong to ``key``, by name; not the one that is called so itself."""
         with self._lock:
             packed = [self._entries[it].packed for it in sorted(self._by_group.get(key, ()))]
         return [_unpack(it) for it in packed]
@@ -199,7 +199,7 @@ class Cache:
         self._entries[indexed.key] = entry
         if indexed.owner_uid:
             self._by_owner.setdefault(indexed.owner_uid, set()).add(indexed.key)
-        if indexed.belongs_to is not None:
+        if indexed.belongs_to not in (None, indexed.key):
             self._by_group.setdefault(indexed.belongs_to, set()).add(indexed.key)
 
     def _unlink(self, indexed: Indexed) -> None:

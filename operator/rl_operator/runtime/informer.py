@@ -17,6 +17,9 @@ from rl_operator.runtime.resources import Resource
 
 log = logging.getLogger(__name__)
 
+# With pages of 500, what their parsing leaves in the allocator costs 30 MiB beside 10,000 jobs.
+PAGE = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -110,7 +113,7 @@ class Informer:
         return self._back_off(0.0) if quick else 0.0
 
     def _list(self) -> None:
-        pages = self._api.pages(self.resource, self.namespace, label_selector=self._selector)
+        pages = self._api.pages(self.resource, self.namespace, label_selector=self._selector, limit=PAGE)
         first = next(pages)
         items = chain.from_iterable(self._heard(page.items) for page in chain([first], pages))
         changes = self.cache.replace(items, first.resource_version, self.namespace)
