@@ -31,7 +31,7 @@ from rl_platform.objectives.huber import huber
 from rl_platform.objectives.n_step import n_step
 from rl_platform.spec import algorithms as spec
 from rl_platform.workers.learner import Learning
-from rl_platform.workers.objective import Batch, Descent, Loss, Params, Read
+from rl_platform.workers.objective import Batch, ClosedForm, Descent, Loss, Params, Read
 from rl_platform.workers.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -65,8 +65,13 @@ def dqn_loss(cfg: spec.DQN) -> Loss:
         error = torch.nn.functional.smooth_l1_loss(q_B, target_B)
         return error, {"q_mean": q_B.detach().mean()}
 
-    def closed_form(read: Read, batch: Tree, knobs: Knobs) -> Descent:
-        """The same with its gradient: d huber / d q = clip(q - y, -1, 1) at the action taken."""
+    return Loss(loss, closed_form(cfg))
+
+
+def closed_form(cfg: spec.DQN) -> ClosedForm:
+    """The same loss with its gradient: d huber / d q = clip(q - y, -1, 1) at the action taken."""
+
+    def descent(read: Read, batch: Tree, knobs: Knobs) -> Descent:
         row_B, action_B, next_q_BA = np.arange(len(batch["action"])), batch["action"], batch["next_q"]
         next_B = next_q_BA[row_B, read("next/").legal("q").argmax(1)] if cfg.double_q else next_q_BA.max(1)
         q_BA = read("")["q"]
@@ -76,7 +81,7 @@ def dqn_loss(cfg: spec.DQN) -> Loss:
         gradient_BA[row_B, action_B] = gradient_B
         return Descent(error, {"q": gradient_BA}, {"q_mean": float(q_B.mean())})
 
-    return Loss(loss, closed_form)
+    return descent
 
 
 def plan(run: Run, cfg: spec.DQN) -> Plan:

@@ -33,7 +33,7 @@ from rl_platform.objectives.gae import gae
 from rl_platform.objectives.scaling import scale_rewards
 from rl_platform.spec import algorithms as spec
 from rl_platform.workers.learner import Learning
-from rl_platform.workers.objective import Batch, Descent, Loss, Params, Read
+from rl_platform.workers.objective import Batch, ClosedForm, Descent, Loss, Params, Read
 from rl_platform.workers.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -79,28 +79,33 @@ def ppo_loss(cfg: spec.PPO) -> Loss:
             stats["clip_fraction"] = ((ratio_N - 1).abs() > clip).float().mean()
         return total, stats
 
-    def closed_form(read: Read, batch: Tree, knobs: Knobs) -> Descent:
-        """The same with its gradient, for networks that are learned from without autograd."""
+    return Loss(loss, closed_form(cfg))
+
+
+def closed_form(cfg: spec.PPO) -> ClosedForm:
+    """The same loss with its gradient, for networks that are learned from without autograd."""
+
+    def descent(read: Read, batch: Tree, knobs: Knobs) -> Descent:
         heads, entropy_weight = read(""), -float(knobs["entropy_coefficient"])
         scored = score(heads, batch["action"])
         advantage_N = standardized(batch["advantage"]) if cfg.normalize_advantage else batch["advantage"]
-        policy_loss, by_log_probability_N, kl, clipped = clipped_surrogate(
+        surrogate = clipped_surrogate(
             scored.log_probability, batch["log_probability"], advantage_N, float(knobs["clip_range"])
         )
         value_loss, by_value_N = value_regression(
             heads["value"][:, 0], batch["return"], batch["value"], cfg.value_clip_range
         )
-        gradients = scored.gradient(by_log_probability_N, entropy_weight / len(advantage_N))
+        gradients = scored.gradient(surrogate.gradient, entropy_weight / len(advantage_N))
         gradients["value"] = np.float32(cfg.value_coefficient) * by_value_N[:, None]
-        total = policy_loss + cfg.value_coefficient * value_loss
-        stats = {"policy_loss": policy_loss, "value_loss": value_loss}
-        stats |= {"approx_kl": kl, "clip_fraction": clipped}
+        total = surrogate.loss + cfg.value_coefficient * value_loss
+        stats = {"policy_loss": surrogate.loss, "value_loss": value_loss}
+        stats |= {"approx_kl": surrogate.approx_kl, "clip_fraction": surrogate.clip_fraction}
         if entropy_weight:
             stats["entropy"] = float(scored.entropy.mean())
             total += entropy_weight * stats["entropy"]
         return Descent(total, gradients, stats)
 
-    return Loss(loss, closed_form)
+    return descent
 
 
 def plan(run: Run, cfg: spec.PPO) -> Plan:
