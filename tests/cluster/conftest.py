@@ -18,6 +18,7 @@ from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.slow_jobs import CLAIM
 
 DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
+OPERATORS = "app.kubernetes.io/name=rl-platform,app.kubernetes.io/component=operator"
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 NODE_FOLDER = "RLP_TEST_NODE_FOLDER"
 
@@ -53,7 +54,7 @@ def transport(image: str) -> ClusterTransport:
         api.list(RAY_CLUSTERS)
     except KindMissing:
         pytest.skip("the cluster has no KubeRay")
-    for each in api.list(DEPLOYMENTS, label_selector="app.kubernetes.io/name=rl-platform").items:
+    for each in api.list(DEPLOYMENTS, label_selector=OPERATORS).items:
         where = f"{each['metadata']['namespace']}/{each['metadata']['name']}"
         pytest.fail(f"the operator {where} would act on the same jobs; remove it: helm uninstall")
     return transport
