@@ -34,10 +34,20 @@ class Cluster:
     """One API server. Every method raises a ClusterError and nothing else of the network's."""
 
     def __init__(
-        self, pool: PoolManager, address: str, authorization: Callable[[], str | None], namespace: str
+        self,
+        pool: PoolManager,
+        address: str,
+        authorization: Callable[[], str | None],
+        namespace: str,
+        usual_namespace: str,
     ) -> None:
         self._pool, self._address, self._authorization = pool, address.rstrip("/"), authorization
-        self.namespace = namespace
+        self.namespace, self._usual_namespace = namespace, usual_namespace
+
+    def hint(self, command: str, name: str, namespace: str | None = None) -> str:
+        """A command to type: with the namespace, where it is not the one that is taken anyway."""
+        place = namespace or self.namespace
+        return f"`rlp {command} {name}{'' if place == self._usual_namespace else f' -n {place}'}`"
 
     def get(self, path: str, query: Query = (), headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         return self.send("GET", path, query=query, headers=headers).document

@@ -48,7 +48,8 @@ def connect(kubeconfig: str | None, context: str | None, namespace: str | None) 
         value = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
         return str(value) if value else None
 
-    return Cluster(pool, settings.host, authorization, namespace or own or "default")
+    usual = own or "default"
+    return Cluster(pool, settings.host, authorization, namespace or usual, usual)
 
 
 def _context(files: str, name: str | None) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class SeenJob(SeenObject):
                 return ""
             return "the operator has not seen it yet: is it running, and does it look at this namespace?"
         if self.suspended:
-            return f"`rlp resume {self.name}` goes on"
+            return "it is suspended: `rlp resume` goes on"
         degraded = self.condition(ConditionType.DEGRADED)
         if degraded and degraded.status == "True":
             return f"{degraded.reason}: {degraded.message}".rstrip(": ")

@@ -96,11 +96,11 @@ def _submitted(cluster: Cluster, job: TrainingJob, namespace: str, force: bool) 
     except Invalid as error:
         code = failed(f"the API server refuses {job.name}:{causes(error)}", ExitCode.BAD_CONFIGURATION)
         if before:
-            say(again(job.name))
+            say(again(cluster, job.name, namespace))
         return code
     except NotFound as error:
         return failed(f"{job.name}: {error}", ExitCode.BAD_CONFIGURATION)
-    print(outcome(job.name, namespace, before, answer.document))
+    print(outcome(cluster, before, SeenJob(answer.document)))
     return int(ExitCode.DONE)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from rl_platform.cli.api_requests import Cluster
 from rl_platform.cli.changes import change_text, changes
 from rl_platform.cli.cluster_errors import ApiRefusal
 from rl_platform.cli.seen_job import SeenJob
@@ -14,13 +12,15 @@ from rl_platform.spec.problems import Path, path_text
 OBJECT = '"object": '  # what the API server calls the value of a rule at an object
 
 
-def outcome(name: str, namespace: str, before: SeenJob | None, document: Mapping[str, Any]) -> str:
-    """Of an accepted manifest. ``before``: the job as it was; ``document``: as it is now."""
+def outcome(cluster: Cluster, before: SeenJob | None, now: SeenJob) -> str:
+    """Of an accepted manifest. ``before``: the job as it was, or None where there was none."""
+    name, namespace = now.name, now.namespace
     if before is None:
-        return f"{name} is submitted to namespace {namespace}; `rlp watch {name}` shows how it goes"
-    found = list(changes(before.at("spec"), document.get("spec"), ("spec",)))
+        watch = cluster.hint("watch", name, namespace)
+        return f"{name} is submitted to namespace {namespace}; {watch} shows how it goes"
+    found = list(changes(before.at("spec"), now.at("spec"), ("spec",)))
     for part in ("labels", "annotations"):
-        old, new = before.at("metadata", part) or {}, (document.get("metadata") or {}).get(part) or {}
+        old, new = before.at("metadata", part) or {}, now.at("metadata", part) or {}
         found += changes(old, new, ("metadata", part))
     if found:
         lines = [f"{name} is changed:", *(f"  {change_text(each)}" for each in found)]
@@ -30,7 +30,7 @@ def outcome(name: str, namespace: str, before: SeenJob | None, document: Mapping
         return "\n".join(lines)
     text = f"{name} is there already, just like this ({before.state}): nothing changed"
     if before.finished:
-        text += f". To train again, give it another name, or `rlp delete {name}` first"
+        text += f". To train again, give it another name, or {cluster.hint('delete', name, namespace)} first"
     return text
 
 
@@ -54,7 +54,7 @@ def causes(error: ApiRefusal) -> str:
     return "".join(lines) or f" {error}"
 
 
-def again(name: str) -> str:
+def again(cluster: Cluster, name: str, namespace: str) -> str:
     """The ways on where a job that exists cannot become what the manifest says."""
     mutable = [
         section if names == EVERY else f"{section}.{field}"
@@ -62,8 +62,8 @@ def again(name: str) -> str:
         for field in sorted(names)
     ]
     return (
-        f"Give the new job another name (--set metadata.name=NAME), or `rlp delete {name}` first: "
-        f"checkpoints at its checkpoint.uri stay. What can change in a job that exists: {', '.join(mutable)}."
+        f"Give the new job another name (--set metadata.name=NAME), or {cluster.hint('delete', name, namespace)} "
+        f"first: checkpoints at its checkpoint.uri stay. What can change: {', '.join(mutable)}."
     )
 
 

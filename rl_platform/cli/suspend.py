@@ -31,10 +31,9 @@ def suspend(arguments: argparse.Namespace) -> int:
         print(f"{job.name} is to be suspended already ({job.state})")
     else:
         job = _set(cluster, job, True)
+        resume_hint = cluster.hint("resume", job.name)
         begun = "saves a checkpoint, stops, and gives its cluster back"
-        print(
-            f"{job.name} {begun if job.attempt else 'does not begin'}; `rlp resume {job.name}` lets it go on"
-        )
+        print(f"{job.name} {begun if job.attempt else 'does not begin'}; {resume_hint} lets it go on")
     return _wait(cluster, job, arguments, lambda seen: seen.suspended)
 
 
@@ -49,7 +48,7 @@ def resume(arguments: argparse.Namespace) -> int:
         start = f"its checkpoint at {saved:,.0f} env steps" if saved is not None else "the beginning"
         job = _set(cluster, job, False)
         print(f"{job.name} gets a new cluster and goes on from {start}")
-        print(f"`rlp watch {job.name}` shows how it goes")
+        print(f"{cluster.hint('watch', job.name)} shows how it goes")
     return _wait(cluster, job, arguments, _goes_on)
 
 

@@ -34,7 +34,8 @@ def watch_job(cluster: Cluster, name: str) -> int:
         return watching.run(cluster)
     except KeyboardInterrupt:
         watching.screen.close()
-        say(f"{name} goes on without being watched; `rlp suspend {name}` stops it with a checkpoint")
+        hint = cluster.hint("suspend", name)
+        say(f"{name} goes on without being watched; {hint} stops it with a checkpoint")
         raise
 
 

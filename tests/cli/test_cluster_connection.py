@@ -137,8 +137,8 @@ def test_a_server_that_says_nothing_is_not_waited_for(
 
 
 def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
-    busy = (429, b"{}", {"Retry-After": "0"})
-    with answering(busy, busy, (200, b'{"items": [], "metadata": {}}', {})) as (address, asked):
+    busy, busy_and_silent = (429, b"{}", {"Retry-After": "0"}), (429, b"{}", {})
+    with answering(busy, busy_and_silent, (200, b'{"items": [], "metadata": {}}', {})) as (address, asked):
         assert run("get", "--kubeconfig", kubeconfig(tmp_path, address)).code == 0
     assert len(asked) == 3
 

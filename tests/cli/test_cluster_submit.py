@@ -34,7 +34,7 @@ def test_a_new_job_is_there_with_the_servers_defaults_and_owns_only_what_was_wri
 ) -> None:
     ran = jobs.rlp("submit", CARTPOLE)
     assert ran.code == 0, ran.err
-    assert "cartpole-ppo is submitted to namespace" in ran.out
+    assert f"`rlp watch cartpole-ppo -n {jobs.namespace}` shows how it goes" in ran.out
     job = jobs.job("cartpole-ppo")
     assert job["spec"]["stop"] == {"envSteps": 140_000}
     assert job["spec"]["runPolicy"]["backoffLimit"] == 3

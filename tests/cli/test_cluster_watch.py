@@ -148,7 +148,7 @@ def test_why_nothing_happens_is_said(jobs: ClusterJobs, watched: Watcher) -> Non
     jobs.report(training() | {"phase": "Provisioning", "conditions": [pull]})
     watched.until("Provisioning.* · ImagePullFailed: registry/x:1 cannot be pulled")
     jobs.report(training() | {"phase": "Suspended", "conditions": [condition("Suspended", "True", "Asked")]})
-    watched.until("Suspended.* · `rlp resume cartpole` goes on")
+    watched.until("Suspended.* · it is suspended: `rlp resume` goes on")
 
 
 def test_interrupting_it_leaves_the_job_alone(jobs: ClusterJobs, watched: Watcher) -> None:
