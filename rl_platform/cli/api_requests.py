@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 PAGE = "500"
-BUSY_RETRIES = 3  # of a request that the server has not begun (429)
+BUSY_RETRIES, LONGEST_BUSY_SECONDS = 3, 30  # of a request that the server has not begun (429)
 
 Query = tuple[tuple[str, str], ...]
 
@@ -130,6 +130,7 @@ class Cluster:
                     status_forcelist=[429],
                     allowed_methods=None,
                     raise_on_status=False,
+                    retry_after_max=LONGEST_BUSY_SECONDS,
                 ),
                 preload_content=False,
                 redirect=False,

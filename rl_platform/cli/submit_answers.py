@@ -61,9 +61,10 @@ def again(cluster: Cluster, name: str, namespace: str) -> str:
         for section, names in MUTABLE.items()
         for field in sorted(names)
     ]
+    delete = cluster.hint("delete", name, namespace)
     return (
-        f"Give the new job another name (--set metadata.name=NAME), or {cluster.hint('delete', name, namespace)} "
-        f"first: checkpoints at its checkpoint.uri stay. What can change: {', '.join(mutable)}."
+        f"Give the new job another name (--set metadata.name=NAME), or {delete} first: "
+        f"checkpoints at its checkpoint.uri stay. What can change: {', '.join(mutable)}."
     )
 
 
