@@ -21,9 +21,11 @@ Plain = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
 def applies(params: Sequence[torch.Tensor], features: torch.Tensor) -> bool:
     """Whether the node can stand for the operations: float32 on the CPU, nothing but parameters to learn.
 
-    Under `torch.func` transforms tensors have no memory to share, so there the operations stay as they are.
+    Under `torch.func` transforms tensors have no memory to share, and autocast chooses a precision for each
+    operation: there the operations stay as they are.
     """
-    if features.requires_grad or torch._C._are_functorch_transforms_active():
+    transformed = torch._C._are_functorch_transforms_active() or torch.is_autocast_enabled("cpu")
+    if features.requires_grad or transformed:
         return False
     return all(
         leaf.dtype is torch.float32 and leaf.device.type == "cpu" and leaf.is_contiguous()

@@ -41,7 +41,6 @@ ALLOWED: Mapping[str, str] = {
     "collect": "prometheus_client calls it at each scrape",
     "order_enforce": "Gymnasium reads it from an environment's spec",
     "formatwarning": "the warnings module calls what it is set to",
-    "grad": "a torch parameter's gradient, read by autograd and optimizers",
 }
 """Name → who uses it without naming it in Python. Attributes of other libraries' objects belong here too."""
 

@@ -93,6 +93,13 @@ def test_a_head_without_influence_takes_no_part(activation: str) -> None:
     assert views["dense0/w"][:, :8].any()
 
 
+def test_autocast_keeps_its_say_over_the_products() -> None:
+    policy = policy_of("separate", "box", (8,), "tanh")
+    views = policy.layout.views(torch.from_numpy(p.random_weights(policy.layout.size, 1)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert policy.heads(views, {"obs": torch.randn(6, 4)}, {})["policy"].dtype is torch.bfloat16
+
+
 def squares(heads: dict[str, torch.Tensor]) -> torch.Tensor:
     return heads["policy"].square().sum() + heads["value"].sin().sum()
 
