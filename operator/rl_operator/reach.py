@@ -53,6 +53,8 @@ class Direct:
     """From inside the cluster's network. ``timeout_seconds`` of a request bounds the whole of it."""
 
     def send(self, head: Head, port: int, request: Request) -> Response:
+        if not head.ip:
+            raise ConnectionLost(f"{head.pod} has no address yet")
         until = time.monotonic() + request.timeout_seconds
         target = quote(request.path) + (f"?{urlencode(request.query)}" if request.query else "")
         headers = dict(request.headers)

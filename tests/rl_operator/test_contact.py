@@ -241,6 +241,11 @@ def test_through_the_api_server_only_the_head_itself_says_404() -> None:
     assert answers.paths == ["/api/v1/namespaces/ns/pods/head:8265/proxy/api/jobs/u-1"]
 
 
+def test_a_head_without_an_address_is_not_looked_for_on_this_machine() -> None:
+    with pytest.raises(ConnectionLost, match="no address"):
+        Direct().send(Head("ns", "head", "uid", ""), 8265, Request("GET", "/"))
+
+
 def test_a_call_takes_no_longer_than_it_may_even_if_the_answer_drips() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
