@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 import urllib.request
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -74,6 +75,8 @@ class Population:
             uids = dict(zip(numbers, pool.map(lambda it: self._new_head(it), numbers), strict=True))
         self._put(self._finished(stored["template-finished"], finished))
         self._put(self._running(stored["template-running"], cluster, head, uids))
+        while self._server.request("GET", f"{TRAINING_JOBS.path()}?limit=1")[0] != 200:
+            time.sleep(1)  # the API server refuses lists until its own cache has read what was put
 
     def _finished(self, template: str, count: int) -> Iterator[tuple[str, str]]:
         uid, _ = self._of["template-finished"]
