@@ -7,7 +7,6 @@ import queue
 from datetime import UTC, datetime
 
 from rl_platform.cli.api_requests import Cluster
-from rl_platform.cli.cluster_errors import ClusterError
 from rl_platform.cli.errors import failed, say
 from rl_platform.cli.job_events import about, events_path, seen_event
 from rl_platform.cli.job_feed import Change, ChangeKind, Feed, feed_into
@@ -64,14 +63,14 @@ class Watching:
             except queue.Empty:
                 continue
             if source == JOB:
-                gone = self._job_changed(change)
+                gone = self.job_changed(change)
                 if gone:
                     self.screen.close()
                     return failed(f"{self.job.name} was deleted")
             else:
                 self._event_changed(change)
 
-    def _job_changed(self, change: Change) -> bool:
+    def job_changed(self, change: Change) -> bool:
         """Whether it is gone."""
         if change.kind is ChangeKind.BROKEN and change.error:
             self.screen.close()
@@ -88,7 +87,7 @@ class Watching:
 
     def _event_changed(self, change: Change) -> None:
         """Tell what is new. That events may not be read is no reason to stop watching."""
-        if change.kind is ChangeKind.BROKEN and isinstance(change.error, ClusterError):
+        if change.kind is ChangeKind.BROKEN:
             self.screen.add(f"events are not shown: {change.error}", datetime.now(UTC))
         if change.kind is not ChangeKind.PRESENT:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -14,6 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from rl_platform.cli.job_feed import Change, ChangeKind
+from rl_platform.cli.screen import Screen
+from rl_platform.cli.seen_job import SeenJob
+from rl_platform.cli.watch import Watching
 from tests.cli.cluster_jobs import ClusterJobs, condition, ended, meanwhile, training, with_environment
 from tests.cli.commands import RLP
 
@@ -165,6 +170,8 @@ def test_it_survives_a_restart_of_the_api_server_and_a_compacted_history(
     jobs: ClusterJobs, watched: Watcher
 ) -> None:
     watched.until("70,144")
+    jobs.event("CheckpointSaved", "told once")
+    watched.until("told once")
     jobs.server.server.kill()
     time.sleep(3)
     jobs.server.start_server()
@@ -179,6 +186,7 @@ def test_it_survives_a_restart_of_the_api_server_and_a_compacted_history(
     jobs.report(ended("True", "EnvStepsReached"))
     assert watched.end() == 0
     assert "was deleted" not in watched.text
+    assert watched.text.count("told once") == 1
 
 
 def test_a_job_deleted_and_made_anew_while_the_server_is_away_is_another_job(
@@ -194,6 +202,14 @@ def test_a_job_deleted_and_made_anew_while_the_server_is_away_is_another_job(
     watched.process.send_signal(signal.SIGCONT)
     assert watched.end() == 1
     assert "cartpole was deleted" in watched.text
+
+
+def test_a_job_made_anew_before_the_first_look_is_another_job() -> None:
+    screen = Screen(io.StringIO())
+    watching = Watching(SeenJob({"metadata": {"name": "cartpole", "uid": "1"}}), screen)
+    assert watching.job_changed(Change(ChangeKind.PRESENT, {"metadata": {"name": "cartpole", "uid": "2"}}))
+    assert not watching.job_changed(Change(ChangeKind.GONE, {"metadata": {"name": "cartpole", "uid": "2"}}))
+    assert watching.job.uid == "1"
 
 
 @pytest.mark.parametrize("watched", [True], indirect=True)
