@@ -117,7 +117,8 @@ class Policy:
     @property
     def dense(self) -> DenseLayers | None:
         """The network as dense layers, where it says that it is nothing else."""
-        return getattr(self.net, "dense", None)
+        found = getattr(self.net, "dense", None)
+        return found if isinstance(found, DenseLayers) else None
 
     def act(
         self,

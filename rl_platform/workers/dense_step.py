@@ -38,6 +38,7 @@ class DenseStep:
         self.target = None if target is None else policy.layout.views(target.numpy())
         self.gradients = policy.layout.views(optimizer.gradient.numpy())
         self._passes: dict[tuple[str, int], DensePass] = {}
+        self._read_last: DensePass | None = None
 
     def columns(self, tree: Tree) -> Tree:
         """Numpy columns as this step takes them."""
@@ -56,8 +57,8 @@ class DenseStep:
         """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``."""
         read = partial(self._read, batch, knobs, self.params, "")
         descent = self.closed_form(read, batch, knobs)
-        rows = len(batch["action"])
-        self._passes["", rows].backward(descent.gradients, self.gradients)
+        assert self._read_last is not None, "a closed form reads the heads whose gradients it gives"
+        self._read_last.backward(descent.gradients, self.gradients)
         for param in self.policy.distribution.params:
             self.gradients[param.path][...] = descent.gradients.get(param.path, 0.0)
         norm = self.optimizer.step(float(knobs["learning_rate"]))
@@ -67,8 +68,11 @@ class DenseStep:
         obs = {path: batch[prefix + path] for path in self.policy.spaces.obs}
         seen, mask = self.policy.filter(NUMPY, obs, knobs)
         features = self.dense.encoder.encode(NUMPY, params, seen)
+        made = self._pass(whose + prefix, len(features), params)
         learn = not (whose or prefix)  # only the heads that the objective descends on are differentiated
-        heads = self._pass(whose + prefix, len(features), params).forward(features, learn)
+        if learn:
+            self._read_last = made
+        heads = made.forward(features, learn)
         return Heads(self.policy, NUMPY, params, heads, mask)
 
     def _pass(self, key: str, rows: int, params: Tree) -> DensePass:

@@ -110,6 +110,14 @@ def test_dqn(double: bool, masked: bool, activation: str) -> None:
     both(policy, dqn_loss(cfg), DQN.learning(cfg), batches, {"learning_rate": 0.01})
 
 
+def test_a_network_whose_dense_means_something_else_is_left_to_autograd() -> None:
+    cfg = spec.PPO()
+    policy = PPO.policy(Spaces(dict(p.BOX), p.DISCRETE), p.Model((8, 8)), cfg)
+    policy.net.dense = ["a layer"]  # type: ignore[attr-defined]
+    learner = PolicyLearner(policy, PPO.learning(cfg), 0, "cpu")
+    assert isinstance(learner.step(ppo_loss(cfg)), AutogradStep)
+
+
 def test_a_policy_with_memory_is_left_to_autograd() -> None:
     cfg = spec.PPO()
     model = p.Model(recurrent=p.Recurrent("lstm"))
