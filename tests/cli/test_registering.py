@@ -110,7 +110,7 @@ def miss_and_catch_up(tmp_path: Path, server: MlflowServer) -> None:
     arguments = (*TRACKED, f"--set=spec.tracking.mlflowUri={server.uri}", *endless)
     process = started(tmp_path, "run", CARTPOLE, *arguments, "--output", "run")
     run = tmp_path / "run"
-    wait_for_text(process, tmp_path, "training")
+    wait_for_text(process, tmp_path, "env steps")
     until = time.monotonic() + 30
     while sent(server.store) == 0 and time.monotonic() < until:
         time.sleep(0.1)
