@@ -27,6 +27,7 @@ KINDS = (
     "/api/v1/{}/configmaps",
     "/api/v1/{}/secrets",
     "/apis/apps/v1/{}/deployments",
+    "/apis/coordination.k8s.io/v1/{}/leases",
     "/apis/policy/v1/{}/poddisruptionbudgets",
     "/apis/networking.k8s.io/v1/{}/networkpolicies",
     "/apis/rbac.authorization.k8s.io/v1/{}/roles",
@@ -110,7 +111,12 @@ def test_from_the_first_install_to_the_last_trace(server: ControlPlane, tmp_path
     status, answer = server.request("POST", f"{JOBS_PATH}?fieldValidation=Strict", job)
     assert status == 201, answer
 
+    lease = "/apis/coordination.k8s.io/v1/namespaces/rl-system/leases/rl-operator"
+    led = {"spec": {"holderIdentity": "one", "leaseDurationSeconds": 15}}
+    assert server.request("PATCH", lease, led)[0] == 200
+
     run(server, "upgrade", "rl-platform", str(CHART))
+    assert server.request("GET", lease)[1]["spec"]["holderIdentity"] == "one", "an upgrade deposes nobody"
     assert installed - objects(server) == {"configmaps/gone"}
     assert status_schema(server.request("GET", CRD_PATH)[1])["traceback"]["type"] == "string"
     assert server.request("GET", SECRET_PATH)[1]["data"]["token-key"] == key

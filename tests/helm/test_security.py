@@ -8,6 +8,7 @@ import pytest
 
 from rl_operator import names, rbac
 from rl_operator.rbac import declared, policy_rules
+from rl_operator.runtime.lease import LEASE_NAME
 from tests.apiserver.control_plane import ControlPlane
 from tests.helm.chart import NAMESPACE, Document, only, pod_templates, render, value_files
 
@@ -74,6 +75,12 @@ def test_the_chart_grants_what_the_operator_declares_and_nothing_else() -> None:
     subject = {"kind": "ServiceAccount", "name": OPERATOR, "namespace": NAMESPACE}
     for kind in ("ClusterRoleBinding", "RoleBinding"):
         assert only(found, kind)["subjects"] == [subject]
+
+
+def test_the_lease_that_goes_with_the_release_is_the_operators() -> None:
+    lease = only(render("nothing"), "Lease")
+    assert (lease["metadata"]["name"], lease["metadata"]["namespace"]) == (LEASE_NAME, NAMESPACE)
+    assert "spec" not in lease
 
 
 def test_with_namespaces_nothing_is_granted_cluster_wide() -> None:
