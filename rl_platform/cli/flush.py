@@ -8,7 +8,6 @@ from pathlib import Path
 from rl_platform.cli.errors import failed, say
 from rl_platform.driver.finished import unregistered
 from rl_platform.driver.run_folder import RunFolder, RunFolderError
-from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_settings import load_settings
@@ -28,6 +27,8 @@ def flush(folder: str) -> int:
 
 def _register(job: TrainingJob, folder: Path) -> int:
     """Resuming a finished run evaluates its last checkpoint and registers it, and trains no more."""
+    from rl_platform.driver.train import TrainingFailed, train  # PyTorch, which sending metrics does not need
+
     settings = load_settings(folder)
     if settings is not None:
         os.environ["MLFLOW_TRACKING_URI"] = settings.tracking_uri  # where its metrics went
