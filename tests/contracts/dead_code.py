@@ -19,7 +19,6 @@ ALLOWED: Mapping[str, str] = {
     **dict.fromkeys(["FuzzEnv", "Lookup", "Meeting"], "manifests name them as entrypoints of environments"),
     "BEST_RETURN": "what a run on the environment is measured by",
     "render": "Gymnasium and PettingZoo call it",
-    "trace": "the third argument of __exit__",
     "abandoned_agent_steps": "a field of result.json",
     "GRADIENTS": "one of the kinds of item; plans with a learner apart send them",
     "OnnxActor": "the executor that exported policies are checked with",
