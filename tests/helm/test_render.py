@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import Any
 
 import kubernetes_validate
@@ -11,6 +12,8 @@ import yaml
 
 from rl_operator import names
 from rl_platform.spec.crd import custom_resource_definition
+from rl_platform.spec.manifest import as_job
+from tests.contracts.source_files import ROOT
 from tests.helm.chart import CHART, NAMESPACE, RELEASE, Document, only, pod_templates, render, value_files
 
 SERVED = ("1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
@@ -24,6 +27,22 @@ EVERY = value_files()
 def test_the_oldest_kubernetes_that_is_tried_is_the_oldest_that_is_taken() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["kubeVersion"] == f">={SERVED[0]}.0-0"
+
+
+def test_what_artifact_hub_shows_is_true() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    about = {key.removeprefix("artifacthub.io/"): value for key, value in chart["annotations"].items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == chart["appVersion"]
+    assert project["license"] == about["license"]
+    images = {it["image"] for it in yaml.safe_load(about["images"])}
+    assert images == {f"rl-platform/{it}:{chart['appVersion']}" for it in ("operator", "training")}
+    (kind,) = yaml.safe_load(about["crds"])
+    definition = custom_resource_definition()
+    assert kind["name"] == definition["metadata"]["name"]
+    assert kind["version"] == definition["spec"]["versions"][0]["name"]
+    for example in yaml.safe_load(about["crdsExamples"]):
+        as_job(example)
 
 
 @pytest.mark.parametrize("version", SERVED)
