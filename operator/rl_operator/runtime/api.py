@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic_core import from_json
+
 from rl_operator.runtime.api_errors import (
     AlreadyExists,
     ApiError,
@@ -299,7 +301,7 @@ def _encode(document: object) -> bytes:
 
 def _decode(response: Response) -> Object:
     try:
-        document = json.loads(response.body)
+        document = from_json(response.body, cache_strings="keys")
     except ValueError:
         document = None
     if not isinstance(document, dict):
@@ -314,7 +316,7 @@ def _event(line: bytes) -> WatchEvent:
     if refusal is not None:
         raise from_status(int(refusal.get("code") or 0), refusal)
     try:
-        document = json.loads(line)
+        document = from_json(line)
         event = WatchEvent(document["type"], document["object"])
     except (ValueError, KeyError, TypeError):
         raise UnknownOutcome(0, "", f"no watch event: {line[:200].decode('utf-8', 'replace')!r}") from None

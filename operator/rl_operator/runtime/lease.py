@@ -157,8 +157,9 @@ class Elector:
     def _lead(self) -> None:
         self.is_leader = True
         log.info("this is the leader: %s", self._identity)
-        self._renewing = threading.Thread(target=self._renew, name="lease", daemon=True)
-        self._renewing.start()
+        renewing = threading.Thread(target=self._renew, name="lease", daemon=True)
+        renewing.start()
+        self._renewing = renewing  # only now: `release` may come at any time, and joins it
         threading.Thread(target=self._watch, name="lease-watch", daemon=True).start()
 
     def _renew(self) -> None:

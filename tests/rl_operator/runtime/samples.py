@@ -19,7 +19,7 @@ def sample(name: str, **free: Any) -> dict[str, Any]:
     }
 
 
-def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
+def eventually(holds: Callable[[], object], seconds: float = 120.0) -> None:
     """Fails when it does not hold within that time: generous, because machines are busy."""
     until = time.monotonic() + seconds
     while not holds():

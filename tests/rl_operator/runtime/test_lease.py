@@ -16,7 +16,7 @@ from tests.apiserver.control_plane import ControlPlane
 from tests.rl_operator.runtime.clocks import HandClock
 from tests.rl_operator.runtime.samples import eventually
 
-QUICK = Timing(duration=4.0, renew_deadline=2.5, retry=0.2)
+QUICK = Timing(duration=12.0, renew_deadline=8.0, retry=0.3)
 
 
 class Line:
@@ -76,7 +76,8 @@ def test_of_two_one_leads_and_the_other_follows_at_once_when_it_steps_down(
     assert holder(api_server, namespace) == "first"
     first.elector.release()
     assert not first.leads
-    eventually(lambda: second.leads, 20)
+    assert holder(api_server, namespace) in ("", "second"), "nobody has to wait until it runs out"
+    eventually(lambda: second.leads)
     assert holder(api_server, namespace) == "second"
     assert not first.lost.is_set()
     second.elector.release()
@@ -89,9 +90,7 @@ def test_who_can_not_renew_stops_before_another_may_begin(api_server: ControlPla
     eventually(lambda: first.leads)
     second.run()
     first.line.down = True
-    while not second.leads:
-        assert not (second.leads and not first.lost.is_set())
-        time.sleep(0.01)
+    eventually(lambda: second.leads)
     assert first.lost.is_set()
     assert not first.leads
     second.elector.release()
@@ -102,7 +101,7 @@ def test_a_leader_that_was_displaced_notices(api_server: ControlPlane, api: Api,
     first.run()
     eventually(lambda: first.leads)
     api.merge_patch(LEASES, namespace, "rl-operator", {"spec": {"holderIdentity": "usurper"}})
-    eventually(first.lost.is_set, 20)
+    eventually(first.lost.is_set)
     assert holder(api_server, namespace) == "usurper"
 
 

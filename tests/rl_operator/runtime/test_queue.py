@@ -105,7 +105,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueueMachine = QueueMachine.TestCase
-TestQueueMachine.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
+TestQueueMachine.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)
 
 
 def test_failures_wait_twice_as_long_each_time_up_to_a_bound_and_forgetting_begins_anew() -> None:
