@@ -128,9 +128,9 @@ class TrackingSpec(SpecModel):
     """MLflow. Names that are absent are the job's."""
 
     enabled: bool = Field(default=True, description="Record the run and register its model.")
-    mlflow_uri: (
-        Annotated[str, Field(min_length=1, max_length=2048, pattern=patterns.TRACKING_URI)] | None
-    ) = Field(default=None, description="Tracking server; absent: sqlite in the run's folder.")
+    mlflow_uri: Annotated[str, Field(min_length=1, max_length=2048, pattern=patterns.TRACKING_URI)] | None = (
+        Field(default=None, description="Tracking server; absent: sqlite in the run's folder.")
+    )
     experiment: Text | None = Field(
         default=None, description="Experiment of the run; absent: the job's name."
     )

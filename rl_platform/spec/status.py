@@ -108,9 +108,7 @@ class DriverStatus(SpecModel):
     head: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Uid of the head pod that it was submitted to."
     )
-    outcome: Annotated[DriverOutcome, Strict(False)] | None = Field(
-        default=None, description="How it ended."
-    )
+    outcome: Annotated[DriverOutcome, Strict(False)] | None = Field(default=None, description="How it ended.")
     created_time: Time | None = Field(default=None, description="When the attempt began.")
     start_time: Time | None = Field(default=None, description="When it was seen running.")
     end_time: Time | None = Field(default=None, description="When it was seen ended.")
