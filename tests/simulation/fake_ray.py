@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rl_operator.driver_contact import Head
+from rl_operator.jobs_api import LOG_FILE_PATH
 from rl_operator.names import DASHBOARD_PORT, HEAD, JOB_UID_LABEL, ROLE_LABEL, TOKEN_KEY, child_name
 from rl_operator.runtime.resources import PODS, SECRETS
 from rl_operator.runtime.transport import ConnectionLost, Request, Response
@@ -96,6 +97,9 @@ class FakeRay:
         return any(value == f"Bearer {token}" for _, value in request.headers)
 
     def _jobs(self, pod: Json, submissions: dict[str, Driver], request: Request, now: float) -> Response:
+        if request.path == LOG_FILE_PATH:
+            of = submissions.get(dict(request.query).get("submission_id", ""))
+            return Response(200, f"log of attempt {of.attempt}\n".encode()) if of else Response(404)
         parts = request.path.strip("/").split("/")[2:]
         if request.method == "POST" and not parts:
             return self._submit(pod, submissions, json.loads(request.body or b"{}"), now)
@@ -105,8 +109,6 @@ class FakeRay:
         if request.method == "POST":
             driver.stop(now, STOP_SECONDS)
             return _answer({"stopped": True})
-        if parts[1:] == ["logs"]:
-            return _answer({"logs": f"log of attempt {driver.attempt}\n"})
         state = driver.state(now)
         document: Json = {"status": state.value, "message": f"the driver is {state.value}"}
         if state.ended and driver.stopped_at is None:

@@ -14,6 +14,7 @@ from tests.simulation.store import Change as StoredChange
 LAG_SECONDS = 3.0  # what is older has arrived, however far the cache lags
 LATE_SECONDS = 5.0
 RELIST_SECONDS = 700.0
+BOOKMARK_SECONDS = 60.0
 SNAPSHOT_SECONDS = 2.0
 
 
@@ -27,12 +28,13 @@ class Feed:
         self._position = 0
         self._snapshot = snapshot
         self._relist_at: float | None = None
+        self._bookmark_at: float | None = None
         self._held_until = 0.0
         self.frozen = False  # of a leader that has been deposed
 
     def due(self) -> float | None:
         now = self._model.now()
-        waits = [] if self._relist_at is None else [self._relist_at]
+        waits = [due for due in (self._relist_at, self._bookmark_at) if due is not None]
         waiting = self._waiting()
         if waiting:
             arrived = self._arrived(waiting)
@@ -45,6 +47,9 @@ class Feed:
             return []
         if self._relist_at is not None and self._relist_at <= now:
             return self.relist()
+        if self._bookmark_at is not None and self._bookmark_at <= now:
+            self._bookmark_at = None
+            self._cache.apply(WatchEvent("BOOKMARK", self._model.bookmark(self._resource)))
         if now < self._held_until:
             return []
         keys: list[Key] = []
@@ -58,14 +63,14 @@ class Feed:
                 return keys + self.relist()
             self._position = change.version
             if kind == "event-lost":
-                self._relist_at = now + RELIST_SECONDS
+                self._relist_at, self._bookmark_at = now + RELIST_SECONDS, now + BOOKMARK_SECONDS
                 continue
             for _ in range(2 if kind == "event-twice" else 1):
                 keys += self._apply(change)
         return keys
 
     def relist(self) -> list[Key]:
-        self._relist_at = None
+        self._relist_at = self._bookmark_at = None
         store = self._model.store
         if self._resource not in self._model.kinds:
             return []

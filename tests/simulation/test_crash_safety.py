@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.simulation.crash_runs import Record, hold
-from tests.simulation.runs import reference, some_faults
+from tests.simulation.runs import all_faults, reference
 from tests.simulation.scenarios import ACCIDENTS, SCENARIOS
 from tests.simulation.schedules import CRASHES
 
-MOST = int(os.environ.get("RLP_CRASH_RUNS", "66"))  # of one scenario
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def test_there_are_enough_scenarios() -> None:
@@ -26,4 +23,4 @@ def test_without_a_fault(name: str) -> None:
 
 @pytest.mark.parametrize("name", ACCIDENTS)
 def test_a_crash_at_every_write(name: str, record_property: Record) -> None:
-    hold(name, some_faults(name, CRASHES, MOST, seed=1), record_property)
+    hold(name, all_faults(name, CRASHES), record_property)

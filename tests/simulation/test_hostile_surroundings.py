@@ -11,7 +11,7 @@ from tests.simulation.runs import some_faults
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedules import Fault
 
-EACH = int(os.environ.get("RLP_FAULT_RUNS", "8"))  # of one scenario and one class of faults
+EACH = int(os.environ.get("RLP_FAULT_RUNS", "4"))  # of one scenario and one class of faults
 LEADERS = ("late-leader-1", "late-leader-3", "late-leader-slow", "old-snapshot")
 CLOCKS = ("clock-forward", "clock-back")
 EVENTS = ("event-lost", "event-twice", "event-late", "watch-expired")
@@ -29,7 +29,7 @@ REFUSALS = (
 )
 HEADS = ("ray-timeout", "ray-lost", "ray-500", "ray-twice", "ray-hangs")
 LAGS = ("lag", "lag-jobs", "lag-clusters", "lag-pods")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
