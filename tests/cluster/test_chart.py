@@ -48,10 +48,11 @@ def key(home: LiveCluster) -> Any:
     return found["data"]["token-key"]
 
 
+@pytest.mark.timeout(3000)
 def test_from_install_to_removal(cluster: LiveCluster, home: LiveCluster) -> None:
     place, given = f"--namespace={home.namespace}", values(cluster, home)
-    helm("install", RELEASE, str(CHART), place, *given, "--wait", "--timeout=6m", timeout=400)
-    assert "Succeeded" in helm("test", RELEASE, place, timeout=400)
+    helm("install", RELEASE, str(CHART), place, *given, "--wait", "--timeout=9m", timeout=600)
+    assert "Succeeded" in helm("test", RELEASE, place, timeout=600)
     made = key(home)
 
     server = f"http://{RELEASE}-rl-platform-mlflow.{home.namespace}.svc.cluster.local:5000"
@@ -72,21 +73,21 @@ def test_from_install_to_removal(cluster: LiveCluster, home: LiveCluster) -> Non
         *given,
         "--set=replicas=1",
         "--wait",
-        "--timeout=6m",
-        timeout=400,
+        "--timeout=9m",
+        timeout=600,
     )
-    helm("rollback", RELEASE, "1", place, "--wait", "--timeout=6m", timeout=400)
+    helm("rollback", RELEASE, "1", place, "--wait", "--timeout=9m", timeout=600)
     assert key(home) == made
     after = cluster.wait("long", lambda status: steps(status) > steps(before), MINUTES_TO_TRAIN)
 
-    helm("uninstall", RELEASE, place, "--wait", timeout=400)
+    helm("uninstall", RELEASE, place, "--wait", timeout=600)
     left = home.api.list(SECRETS, home.namespace).items
     assert [it["metadata"]["name"] for it in left] == [f"{RELEASE}-rl-platform-token-key"]
     for resource in (DEPLOYMENTS, SERVICES):
         assert home.api.list(resource, home.namespace).items == []
     assert [it["metadata"]["uid"] for it in cluster.pods("long")] == [head["metadata"]["uid"]]
 
-    helm("install", RELEASE, str(CHART), place, *given, "--wait", "--timeout=6m", timeout=400)
+    helm("install", RELEASE, str(CHART), place, *given, "--wait", "--timeout=9m", timeout=600)
     on = cluster.wait("long", lambda status: steps(status) > steps(after), MINUTES_TO_TRAIN)
     assert on["attempt"] == 1, "the new operator goes on with the driver that runs"
-    helm("uninstall", RELEASE, place, "--wait", timeout=400)
+    helm("uninstall", RELEASE, place, "--wait", timeout=600)
