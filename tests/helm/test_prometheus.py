@@ -219,10 +219,13 @@ def test_prometheus_evaluates_every_alert_and_the_failed_job_fires(prometheus: P
     def rules() -> list[dict[str, Any]]:
         return [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
 
+    def of_the_failed_job() -> list[dict[str, Any]]:
+        return [alert for it in rules() if it["name"] == "TrainingJobFailed" for alert in it["alerts"]]
+
+    prometheus.program.wait_until(lambda: bool(of_the_failed_job()), WAIT_SECONDS)
     prometheus.program.wait_until(lambda: all(it["health"] != "unknown" for it in rules()), WAIT_SECONDS)
     assert {it["health"] for it in rules()} == {"ok"}
-    (failed,) = [it for it in rules() if it["name"] == "TrainingJobFailed"]
-    (alert,) = failed["alerts"]
+    (alert,) = of_the_failed_job()
     assert alert["labels"]["name"] == "fall"
     assert alert["annotations"]["summary"] == "watched/fall has failed."
 
