@@ -94,6 +94,11 @@ def test_texts_of_others_cannot_move_the_cursor_or_be_too_wide(text: str, width:
     assert len(clipped(plain(text), width)) <= max(width, 1)
 
 
+def test_a_field_of_an_object_is_shown_without_control_characters() -> None:
+    job = SeenJob({"status": {"model": {"uri": "models:/m\x1b[2J\n"}}})
+    assert job.text("status", "model", "uri") == "models:/m [2J"
+
+
 @given(st.lists(st.tuples(st.text("abc", max_size=9), st.text("abc", max_size=9)), min_size=1))
 def test_columns_of_a_table_begin_in_the_same_place(rows: list[tuple[str, str]]) -> None:
     width = max(len(first) for first, _ in rows) + 3
