@@ -106,7 +106,7 @@ def _over(
     """How the attempt ended, by Ray, by its head, or because nothing is heard of it; None: it goes on."""
     if sighting is not None:
         noted = retry.noted_word(seen.job.status)
-        ended = retry.ending(sighting, press >= Pressure.STOP, noted)
+        ended = retry.ending(sighting, press is not Pressure.NONE, noted)
         if ended is not None:
             return ended
     if seen.attempt_head_gone:

@@ -82,14 +82,15 @@ def judged(name: str, fault: Fault) -> Outcome:
     outcome, ideal = play(SCENARIOS[name], fault), reference(name)
     said = list(outcome.violations)
     said += _differences(_told(ideal.end, fault), _told(outcome.end, fault))
-    said += _costs(ideal, outcome) if fault.counted is not Counted.RUN else ()
+    if fault.counted is not Counted.RUN and not fault.kind.startswith("clock"):
+        said += _costs(ideal, outcome)
     return Outcome(
         tuple(said), outcome.end, outcome.counts, outcome.made, outcome.states, outcome.trace, outcome.passes
     )
 
 
 def _costs(ideal: Outcome, outcome: Outcome) -> Iterator[str]:
-    """What a single fault may cost; caches that lag all the time may cost more."""
+    """What a single fault may cost; caches that lag all the time, and graces that get longer, cost more."""
     writes = outcome.counts[Counted.WRITE] - ideal.counts[Counted.WRITE]
     if writes > MORE_WRITES:
         yield f"{writes} writes more than without the fault"
