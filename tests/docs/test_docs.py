@@ -53,3 +53,16 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
     assert [it for it in sorted(named) if not (ROOT / it).exists()] == []
     assert [it for it in links if not (page.parent / it).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_say_that_they_need_a_cluster_and_name_what_exists(page: Path) -> None:
+    """What `helm` and `kubectl` are told here is run by tests/cluster/test_chart.py, or only looks."""
+    for kind, block in re.findall(
+        r"^```(console\S*[^\n]*)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL
+    ):
+        assert kind == "console cluster"
+        for line in block.splitlines():
+            assert re.match(r"\$ (kubectl (get|describe)|helm (install|test)) ", line), line
+            for chart in re.findall(r" (helm/\S+)", line):
+                assert (ROOT / chart / "Chart.yaml").exists()
