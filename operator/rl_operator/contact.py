@@ -67,7 +67,7 @@ class _Look:
         if found is None:
             return seen
         seen = replace(seen, state=found.state, exit_code=found.exit_code, message=found.message)
-        return self._ended(seen, jobs) if found.state.ended else self._steered(seen, found, jobs)
+        return self._ended(seen, found, jobs) if found.state.ended else self._steered(seen, found, jobs)
 
     def _unreachable(self, error: str) -> DriverSighting:
         """The driver itself may well go on, and say so."""
@@ -109,11 +109,11 @@ class _Look:
             driver.drain()
         return seen
 
-    def _ended(self, seen: DriverSighting, jobs: JobsApi) -> DriverSighting:
+    def _ended(self, seen: DriverSighting, found: Submission, jobs: JobsApi) -> DriverSighting:
         """Its process is gone: what is left is the end of its log, which is read once."""
         if seen.log_tail:
             return seen
         try:
-            return replace(seen, log_tail=jobs.log_tail(self.order.submission_id))
+            return replace(seen, log_tail=jobs.log_tail(self.order.submission_id, found.node))
         except Unreachable:
             return seen

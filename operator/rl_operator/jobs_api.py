@@ -17,9 +17,11 @@ from rl_operator.reach import Reach
 from rl_operator.runtime.transport import ConnectionLost, Request, Response
 
 JOBS_PATH = "/api/jobs/"
+LOG_FILE_PATH = "/api/v0/logs/file"
 TOKEN_HEADER = "X-Ray-Authorization"  # through the API server's proxy Authorization is the API server's
 TIMEOUT_SECONDS = 5.0
 LOG_TIMEOUT_SECONDS = 15.0
+LOG_LINES = 2000
 LOG_BYTES = 200 * 1024
 MESSAGE_LENGTH = 2048
 
@@ -30,11 +32,14 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A driver as Ray knows it. ``exit_code`` of its process, once that has ended by itself."""
+    """A driver as Ray knows it. ``exit_code`` of its process, once that has ended by itself; ``node``: Ray's
+    name for where it ran.
+    """
 
     state: JobState
     message: str = ""
     exit_code: int | None = None
+    node: str = ""
 
 
 class JobsApi:
@@ -59,6 +64,7 @@ class JobsApi:
             state,
             str(document.get("message") or "")[-MESSAGE_LENGTH:],
             exit_code if isinstance(exit_code, int) else None,
+            str(document.get("driver_node_id") or ""),
         )
 
     def submit(self, submission_id: str, entrypoint: str, env: Sequence[tuple[str, str]]) -> None:
@@ -76,16 +82,26 @@ class JobsApi:
         with suppress(Unreachable):
             self._ask("POST", f"{JOBS_PATH}{submission_id}/stop")
 
-    def log_tail(self, submission_id: str) -> str:
-        """The last LOG_BYTES of what the driver wrote."""
-        path = f"{JOBS_PATH}{submission_id}/logs"
-        logs = _document(self._ask("GET", path, timeout_seconds=LOG_TIMEOUT_SECONDS)).get("logs")
-        return str(logs or "").encode()[-LOG_BYTES:].decode(errors="ignore")
+    def log_tail(self, submission_id: str, node: str) -> str:
+        """The last LOG_LINES of what the driver wrote, LOG_BYTES at most.
+
+        The Jobs API only gives the whole log, which may have any size; Ray's state API needs the node.
+        """
+        query = (("node_id", node), ("submission_id", submission_id), ("lines", str(LOG_LINES)))
+        response = self._ask("GET", LOG_FILE_PATH, query=query, timeout_seconds=LOG_TIMEOUT_SECONDS)
+        if response.status != 200:
+            raise Unreachable(f"Ray answered with status {response.status} to a request for the log")
+        return response.body[-LOG_BYTES:].decode(errors="ignore")
 
     def _ask(
-        self, method: str, path: str, body: bytes | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        query: tuple[tuple[str, str], ...] = (),
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Response:
-        request = Request(method, path, (), body, headers=self._headers, timeout_seconds=timeout_seconds)
+        request = Request(method, path, query, body, headers=self._headers, timeout_seconds=timeout_seconds)
         try:
             return self._reach.send(self._head, DASHBOARD_PORT, request)
         except ConnectionLost as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
 from rl_operator.driver_contact import DriverOrder, Head
 from rl_operator.names import DASHBOARD_PORT, DRIVER_PORT
@@ -19,6 +20,7 @@ from rl_operator.reach import Direct
 from rl_operator.runtime.transport import ConnectionLost, Request, Response
 
 TOKEN = "rlp_0123456789abcdef"
+NODE = "479dfe5b"
 CALLS_KEPT = 10_000
 
 
@@ -43,6 +45,7 @@ class Started:
             "status": status,
             "driver_exit_code": code,
             "message": "as Ray says",
+            "driver_node_id": NODE,
         }
 
 
@@ -108,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(head.hangs)
         if self.headers.get("X-Ray-Authorization") != f"Bearer {TOKEN}":
             return self._say(401, "Unauthorized: Missing authentication token")
+        if self.path.startswith("/api/v0/logs/file?"):
+            return self._say_log(head, parse_qs(urlsplit(self.path).query))
         _, _, rest = self.path.partition("/api/jobs/")
         identity, _, what = rest.partition("/")
         if self.command == "POST" and not identity:
@@ -117,10 +122,13 @@ class _Handler(BaseHTTPRequestHandler):
         if what == "stop":
             head.stop(identity)
             return self._say(200, json.dumps({"stopped": True}))
-        if what == "logs":
-            text = head.jobs[identity].log.read_text(errors="replace")
-            return self._say(200, json.dumps({"logs": text}))
         return self._say(200, json.dumps(head.jobs[identity].document(identity)))
+
+    def _say_log(self, head: RayHead, query: dict[str, list[str]]) -> None:
+        if query["node_id"] != [NODE]:
+            return self._say(500, "500 Internal Server Error\n\nServer got itself in trouble")
+        lines = head.jobs[query["submission_id"][0]].log.read_text(errors="replace").splitlines(True)
+        return self._say(200, "".join(lines[-int(query["lines"][0]) :]))
 
     def _submit(self, head: RayHead, document: dict[str, Any]) -> None:
         identity = document["submission_id"]
