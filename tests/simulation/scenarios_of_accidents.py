@@ -133,6 +133,16 @@ def head_fails_while_running(world: World) -> Script:
 
 
 @scenario(*SUCCEEDS)
+def head_replaced_under_its_name(world: World) -> Script:
+    """KubeRay's ENABLE_DETERMINISTIC_HEAD_POD_NAME: the next head answers where the last one did."""
+    world.kuberay.hostility.same_names = True
+    world.create()
+    yield steps(3000)
+    world.remove_pod()
+    yield done
+
+
+@scenario(*SUCCEEDS)
 def head_removed_while_running(world: World) -> Script:
     world.create()
     yield steps(3000)
