@@ -6,9 +6,9 @@ Equal to `AutogradStep` within the rounding of float32, at a fraction of the tim
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from rl_platform.data.tree import Tree
 from rl_platform.models.dense import DenseLayers
@@ -17,6 +17,9 @@ from rl_platform.models.numpy_ops import NUMPY
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.workers.objective import ClosedForm
 from rl_platform.workers.optimizer import FlatOptimizer
+
+if TYPE_CHECKING:
+    import torch
 
 KEPT = 8
 """So many sizes of minibatches keep their memory between steps."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Heads, Knobs, Policy
@@ -15,6 +14,9 @@ from rl_platform.workers.autograd_step import AutogradStep, Precision
 from rl_platform.workers.dense_step import DenseStep
 from rl_platform.workers.objective import Loss, Objective
 from rl_platform.workers.optimizer import FlatOptimizer, Optimizer
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class PolicyLearner:
     def __init__(
         self, policy: Policy, learning: Learning, seed: int, device: str, precision: Precision = "float32"
     ) -> None:
+        import torch
+
         self.policy, self.seed, self.draws, self.precision = policy, seed, 0, precision
         self.flat = torch.from_numpy(policy.layout.initial(seed)).to(device)
         self.gradient = torch.zeros_like(self.flat)

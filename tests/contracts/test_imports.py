@@ -63,3 +63,12 @@ def test_this_import_needs_nothing_heavy(statement: str) -> None:
 
 def test_a_heavy_import_would_be_seen() -> None:
     assert "numpy" in imported("import rl_platform, numpy") & HEAVY
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import rl_platform.algorithms", "import rl_platform.workers.rollout_worker, rl_platform.models.actors"],
+    ids=["algorithms", "rollout-worker"],
+)
+def test_who_does_not_learn_needs_no_torch(statement: str) -> None:
+    assert "torch" not in imported(statement)
