@@ -1,11 +1,16 @@
-"""Names, labels and paths of what belongs to a job: functions of its name and uid, never chosen anew.
-
-A repeated create after a crash then meets its own object, and another job of the same name never does.
-"""
+"""Labels, roles and ports of what belongs to a job; what the command line needs too is in the spec."""
 
 from __future__ import annotations
 
-JOB_LABEL = "rlplatform.io/job"
+from rl_platform.spec.child_names import CLUSTER_NAME_LENGTH as CLUSTER_NAME_LENGTH
+from rl_platform.spec.child_names import DASHBOARD_PORT as DASHBOARD_PORT
+from rl_platform.spec.child_names import JOB_LABEL as JOB_LABEL
+from rl_platform.spec.child_names import TOKEN_KEY as TOKEN_KEY
+from rl_platform.spec.child_names import child_name as child_name
+from rl_platform.spec.child_names import log_key as log_key
+from rl_platform.spec.child_names import logs_name as logs_name
+from rl_platform.spec.child_names import submission_id as submission_id
+
 JOB_UID_LABEL = "rlplatform.io/job-uid"  # a name may be used again
 ROLE_LABEL = "rlplatform.io/role"  # head, learner or rollouts
 TRAINING_LABEL = "rlplatform.io/training"  # a ServiceAccount that jobs may use
@@ -17,30 +22,7 @@ OPERATOR = "rlplatform.io/operator"  # spec.runPolicy.managedBy of the jobs that
 
 HEAD, LEARNER, ROLLOUTS = "head", "learner", "rollouts"
 RAY_CLUSTER_LABEL = "ray.io/cluster"
-TOKEN_KEY = "auth_token"  # KubeRay's name for it
 JOB_FILE = "job.json"
 GCS_PORT, CLIENT_PORT = 6379, 10001
-DASHBOARD_PORT = 8265
 RAY_METRICS_PORT = 8080
 DRIVER_PORT = 8470
-
-CLUSTER_NAME_LENGTH = 50  # KubeRay appends suffixes and refuses more than 53
-
-
-def child_name(job: str, uid: str) -> str:
-    """Of the RayCluster, Secret, ConfigMap, NetworkPolicy and PodDisruptionBudget of a job."""
-    suffix = uid.replace("-", "")[:8]
-    return f"{job[: CLUSTER_NAME_LENGTH - len(suffix) - 1].rstrip('-')}-{suffix}"
-
-
-def logs_name(job: str, uid: str) -> str:
-    """Of the ConfigMap with the ends of the drivers' logs."""
-    return f"{child_name(job, uid)}-logs"
-
-
-def log_key(attempt: int) -> str:
-    return f"attempt-{attempt}.log"
-
-
-def submission_id(uid: str, attempt: int) -> str:
-    return f"{uid}-{attempt}"

@@ -95,7 +95,7 @@ def _conditions(
     holds = {
         ConditionType.CLUSTER_READY: _cluster_ready(seen, status),
         ConditionType.DEGRADED: _degraded(seen, status),
-        ConditionType.CHECKPOINT_AVAILABLE: _checkpoint(status),
+        ConditionType.CHECKPOINT_AVAILABLE: _checkpoint(seen, status),
         ConditionType.MODEL_REGISTERED: _model(status),
     } | dict(decided)
     made = []
@@ -174,10 +174,16 @@ def _degraded(seen: Observed, status: TrainingJobStatus) -> Holds:
     return Holds("False", "AsExpected")
 
 
-def _checkpoint(status: TrainingJobStatus) -> Holds:
+def _checkpoint(seen: Observed, status: TrainingJobStatus) -> Holds:
+    """One without a URI of its own is in the head pod, and goes with it."""
     if status.checkpoint is None:
         return Holds("False", "NoneYet")
-    return Holds("True", "Saved", "A new attempt goes on from it.")
+    kept = seen.job.spec is None or seen.job.spec.checkpoint.uri is not None
+    if kept:
+        return Holds("True", "Saved", "A new attempt goes on from it.")
+    if seen.pod(status.driver.head if status.driver is not None else None) is None:
+        return Holds("False", "GoneWithHead", "It was in the head pod; checkpoint.uri keeps the next ones.")
+    return Holds("True", "SavedInHead", "It lasts as long as the head pod; checkpoint.uri would keep it.")
 
 
 def _model(status: TrainingJobStatus) -> Holds:

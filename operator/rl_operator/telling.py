@@ -25,7 +25,7 @@ def tell(events: Events, job: Job, new: TrainingJobStatus) -> None:
             continue
         if old is None and condition.status != "True":
             continue  # the first visit says nothing of most of them
-        text = f"{condition.type}: {condition.message or condition.reason}"
+        text = f"{condition.type} is {condition.status}. {condition.message}".strip()
         events.emit(job, _kind(condition, new), condition.reason, text)
 
 

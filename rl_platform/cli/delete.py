@@ -9,11 +9,11 @@ import time
 from rl_platform.cli.amounts import duration
 from rl_platform.cli.api_requests import Cluster
 from rl_platform.cli.cluster_errors import ClusterError, Conflict, Forbidden, InputRefused, NotFound
-from rl_platform.cli.driver_logs import child_name
 from rl_platform.cli.errors import failed
 from rl_platform.cli.job_progress import steps
 from rl_platform.cli.jobs import cluster_of, find_job, jobs_path
 from rl_platform.cli.seen_job import SeenJob
+from rl_platform.spec.child_names import child_name
 from rl_platform.spec.driver_protocol import ExitCode
 
 LOOK_SECONDS = 0.5

@@ -1,6 +1,6 @@
 """Where an attempt's log is: with Ray on the head pod while that lives, then in the operator's ConfigMap.
 
-The operator (operator/rl_operator/names.py) and KubeRay choose the names; a test holds them together.
+The names are the spec's, and KubeRay's.
 """
 
 from __future__ import annotations
@@ -12,33 +12,24 @@ from rl_platform.cli.api_requests import Cluster
 from rl_platform.cli.cluster_errors import ApiRefusal, ClusterError, Forbidden, NotFound
 from rl_platform.cli.seen_job import SeenJob
 from rl_platform.cli.seen_object import SeenObject
+from rl_platform.spec.child_names import (
+    DASHBOARD_PORT,
+    JOB_LABEL,
+    TOKEN_KEY,
+    child_name,
+    log_key,
+    logs_name,
+    submission_id,
+)
 
-HEAD_SELECTOR = "rlplatform.io/job={},ray.io/node-type=head"
-RAY_PORT = 8265
-TOKEN_KEY = "auth_token"
+HEAD_SELECTOR = JOB_LABEL + "={},ray.io/node-type=head"
 TOKEN_HEADER = "x-ray-authorization"  # the API server keeps Authorization to itself
-CHILD_NAME_LENGTH = 50
 LEAST_OVERLAP = 8  # characters that do not meet by chance, as a line's end does
 OVERLAP = 4096  # characters by which the end of what was shown is found again
 
 
 class LogUnavailable(ClusterError):
     """Why there is nothing to show from one of the two places."""
-
-
-def child_name(job: str, uid: str) -> str:
-    """Of the RayCluster and the Secret of a job."""
-    suffix = uid.replace("-", "")[:8]
-    return f"{job[: CHILD_NAME_LENGTH - len(suffix) - 1].rstrip('-')}-{suffix}"
-
-
-def logs_name(job: str, uid: str) -> str:
-    """Of the ConfigMap with the ends of the logs."""
-    return f"{child_name(job, uid)}-logs"
-
-
-def log_key(attempt: int) -> str:
-    return f"attempt-{attempt}.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,8 @@ class DriverLogs:
         """All that the driver of this attempt has written so far. Raises LogUnavailable, Unreachable."""
         token = self._token()
         pod = self._head()
-        path = self._path("pods", f"{pod}:{RAY_PORT}", f"/proxy/api/jobs/{self.job.uid}-{attempt}/logs")
+        submission = submission_id(self.job.uid, attempt)
+        path = self._path("pods", f"{pod}:{DASHBOARD_PORT}", f"/proxy/api/jobs/{submission}/logs")
         try:
             document = self.cluster.get(path, headers={TOKEN_HEADER: f"Bearer {token}"})
         except ApiRefusal as error:

@@ -153,17 +153,7 @@ def test_last_lines_are_the_last_lines(log: str, count: int) -> None:
     assert last_lines(log, None) == log
 
 
-@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?", fullmatch=True), st.uuids())
-def test_children_are_called_as_the_operator_calls_them(job: str, uid: Any) -> None:
-    assert driver_logs.child_name(job, str(uid)) == names.child_name(job, str(uid))
-    assert driver_logs.logs_name(job, str(uid)) == names.logs_name(job, str(uid))
-
-
-def test_labels_ports_and_keys_are_the_operators() -> None:
-    assert driver_logs.HEAD_SELECTOR.startswith(f"{names.JOB_LABEL}=")
-    assert driver_logs.RAY_PORT == names.DASHBOARD_PORT
-    assert driver_logs.TOKEN_KEY == names.TOKEN_KEY
-    assert driver_logs.log_key(7) == names.log_key(7)
+def test_the_controller_is_called_alike_on_both_sides() -> None:
     assert OPERATOR == names.OPERATOR
 
 
