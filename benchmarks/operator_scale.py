@@ -103,7 +103,9 @@ class Operator:
         return last
 
     def listed_seconds(self) -> float:
-        """By the stamps of its own log."""
+        """By the stamps of its own log, whose line may come a moment after /readyz."""
+        while "caches are filled" not in self.log.read_text():
+            time.sleep(0.05)
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
         stamps = {it["message"].partition(" on ")[0]: it["time"][:-1] for it in lines}
         times = [_seconds(stamps[it]) for it in ("health and metrics", "caches are filled")]
