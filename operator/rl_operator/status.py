@@ -181,8 +181,6 @@ def _checkpoint(seen: Observed, status: TrainingJobStatus) -> Holds:
     kept = seen.job.spec is None or seen.job.spec.checkpoint.uri is not None
     if kept:
         return Holds("True", "Saved", "A new attempt goes on from it.")
-    if seen.pod(status.driver.head if status.driver is not None else None) is None:
-        return Holds("False", "GoneWithHead", "It was in the head pod; checkpoint.uri keeps the next ones.")
     return Holds("True", "SavedInHead", "It lasts as long as the head pod; checkpoint.uri would keep it.")
 
 
