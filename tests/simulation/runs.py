@@ -104,9 +104,10 @@ def _costs(ideal: Outcome, outcome: Outcome) -> Iterator[str]:
 
 def _told(end: Json, fault: Fault) -> Json:
     """Without what a driver tells itself, where it may have ended while nobody could hear it."""
-    if fault.kind not in UNHEARD:
+    lags = fault.counted is Counted.RUN  # what a user takes back may have been seen, or not
+    if fault.kind not in UNHEARD and not lags:
         return end
-    heard = ("conditions", "model", "checkpoint")
+    heard = ("attempt",) if lags else ("conditions", "model", "checkpoint")
     return {
         name: {
             part: {key: it for key, it in value.items() if key not in heard} if part == "status" else value
