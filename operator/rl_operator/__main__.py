@@ -19,6 +19,7 @@ from rl_operator.logs import Redactor, start_logging
 from rl_operator.process import Operator
 from rl_operator.runtime.api import Api, ApiError, Forbidden, KindMissing, Unauthorized
 from rl_operator.runtime.cluster_transport import ClusterTransport, NoCluster, connect
+from rl_operator.runtime.garbage import collect_seldom
 from rl_operator.runtime.resources import TRAINING_JOBS
 from rl_operator.settings import BadSettings, Settings, read_settings
 
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(settings: Settings) -> int:
     """Raises NoCluster and CannotStart; afterwards faults end the process."""
+    collect_seldom()
     redact = Redactor()
     redact.add(lambda: (settings.token_key.get_secret_value().decode("latin-1"),))
     start_logging(settings.log_level, settings.log_format, redact)

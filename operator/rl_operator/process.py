@@ -23,6 +23,7 @@ from rl_operator.reach import Direct, ThroughApiServer
 from rl_operator.reconcile import Reconciler
 from rl_operator.runtime.api import Api
 from rl_operator.runtime.cluster_transport import ClusterTransport
+from rl_operator.runtime.garbage import leave_out_what_stays
 from rl_operator.runtime.lease import Elector
 from rl_operator.runtime.queue import WorkQueue
 from rl_operator.runtime.token_bucket import TokenBucket
@@ -122,6 +123,7 @@ class Operator:
             log.debug("not synced: %s", late)
         if self._stopping.is_set():
             return
+        leave_out_what_stays()
         log.info("caches are filled")
         if self._settings.leader_election and not self._elector.acquire():
             return

@@ -24,7 +24,6 @@ from rl_operator.runtime.api_errors import (
     UnknownOutcome,
     as_error,
     from_status,
-    status_document,
 )
 from rl_operator.runtime.resources import Resource
 from rl_operator.runtime.token_bucket import TokenBucket
@@ -312,13 +311,12 @@ def _decode(response: Response) -> Object:
 
 def _event(line: bytes) -> WatchEvent:
     """Raises the typed error of a refusal or of an ERROR event."""
-    refusal = status_document(line)
-    if refusal is not None:
-        raise from_status(int(refusal.get("code") or 0), refusal)
     try:
-        document = from_json(line)
+        document = from_json(line, cache_strings="keys")
+        if document.get("kind") == "Status":
+            raise from_status(int(document.get("code") or 0), document)
         event = WatchEvent(document["type"], document["object"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UnknownOutcome(0, "", f"no watch event: {line[:200].decode('utf-8', 'replace')!r}") from None
     if event.type == "ERROR":
         raise from_status(int(event.object.get("code") or 0), event.object)
