@@ -148,8 +148,9 @@ def _order(
         attempt=job.status.attempt,
         head=Head(job.namespace, pod.name, pod.uid, pod.ip),
         token=settings.token(job.uid),
-        submit=press is Pressure.NONE and not pod.terminating,
-        env=desired.driver_environment(job, wanted),
+        # Not again: a head without a driver that has run is another one, or has forgotten it.
+        submit=press is Pressure.NONE and not pod.terminating and driver.start_time is None,
+        env=desired.driver_environment(job, wanted, pod.uid),
         desired=wanted,
         drain=press >= Pressure.DRAIN,
         stop=press >= Pressure.STOP,

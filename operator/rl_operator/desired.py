@@ -25,7 +25,7 @@ from rl_operator.runtime.resources import (
 )
 from rl_operator.settings import Settings
 from rl_platform.spec.digest import spec_digest
-from rl_platform.spec.driver_protocol import ATTEMPT_ENV, DESIRED_ENV, Desired
+from rl_platform.spec.driver_protocol import ATTEMPT_ENV, DESIRED_ENV, HEAD_UID_ENV, Desired
 from rl_platform.spec.training_job import TrainingJobSpec
 
 __all__ = ["Refused", "children", "driver_environment", "log_config_map"]
@@ -53,10 +53,18 @@ def children(job: Job, spec: TrainingJobSpec, settings: Settings) -> tuple[Creat
     return tuple(Create(resource, job.namespace, body) for resource, body in made)
 
 
-def driver_environment(job: Job, desired: Desired) -> tuple[tuple[str, str], ...]:
-    """What differs from attempt to attempt; the rest is in the head's pod."""
+def driver_environment(job: Job, desired: Desired, head_uid: str) -> tuple[tuple[str, str], ...]:
+    """What differs from attempt to attempt; the rest is in the head's pod.
+
+    The head's uid lets a driver see that it was started on another pod: a later head may have the name or the
+    address of the one that is meant.
+    """
     document = desired.model_dump_json(by_alias=True, exclude_none=True)
-    return ((ATTEMPT_ENV, str(job.status.attempt)), (DESIRED_ENV, document))
+    return (
+        (ATTEMPT_ENV, str(job.status.attempt)),
+        (DESIRED_ENV, document),
+        (HEAD_UID_ENV, head_uid),
+    )
 
 
 def log_config_map(job: Job, key: str, text: str) -> dict[str, Any]:

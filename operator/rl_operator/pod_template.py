@@ -18,6 +18,7 @@ from rl_platform.spec.driver_protocol import (
     JOB_FILE_ENV,
     JOB_UID_ENV,
     OUTPUT_ENV,
+    POD_UID_ENV,
     PORT_ENV,
     TOKEN_FILE_ENV,
 )
@@ -26,7 +27,7 @@ from rl_platform.spec.training_job import TrainingJobSpec
 
 __all__ = ["Refused", "group_sizes", "head_group", "learner_group", "rollouts_group"]
 
-BUILDER_VERSION = "1"
+BUILDER_VERSION = "2"
 """Grows with every change of what is built here; a running cluster keeps what it was built with."""
 
 OBJECT_STORE_SHARE = 0.3
@@ -64,6 +65,7 @@ def head_group(job: Job, spec: TrainingJobSpec, settings: Settings) -> dict[str,
         {"name": JOB_FILE_ENV, "value": f"{JOB_MOUNT}/{names.JOB_FILE}"},
         {"name": TOKEN_FILE_ENV, "value": f"{TOKEN_MOUNT}/{names.TOKEN_KEY}"},
         {"name": JOB_UID_ENV, "value": job.uid},
+        {"name": POD_UID_ENV, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
         {"name": PORT_ENV, "value": str(names.DRIVER_PORT)},
         {"name": HOST_ENV, "value": "0.0.0.0"},
         {"name": OUTPUT_ENV, "value": OUTPUT},

@@ -8,13 +8,17 @@ import logging
 import os
 import sys
 
-from rl_platform.spec.driver_protocol import JOB_FILE_ENV, OUTPUT_ENV, ExitCode
+from rl_platform.spec.driver_protocol import HEAD_UID_ENV, JOB_FILE_ENV, OUTPUT_ENV, POD_UID_ENV, ExitCode
 from rl_platform.spec.manifest import ManifestError, load_manifest
 
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     log = logging.getLogger("rl_platform.driver")
+    meant, here = os.environ.get(HEAD_UID_ENV), os.environ.get(POD_UID_ENV)
+    if meant and here and meant != here:
+        log.error("this driver was sent to the head pod with uid %s, and this is %s: it leaves", meant, here)
+        return int(ExitCode.DRAINED)
     path = os.environ.get(JOB_FILE_ENV)
     if not path:
         log.error("%s is not set: it names the file of the TrainingJob", JOB_FILE_ENV)

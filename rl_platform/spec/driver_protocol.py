@@ -18,11 +18,13 @@ from rl_platform.spec.driver_places import ATTEMPT_ENV as ATTEMPT_ENV
 from rl_platform.spec.driver_places import DESIRED_ENV as DESIRED_ENV
 from rl_platform.spec.driver_places import DESIRED_PATH as DESIRED_PATH
 from rl_platform.spec.driver_places import DRAIN_PATH as DRAIN_PATH
+from rl_platform.spec.driver_places import HEAD_UID_ENV as HEAD_UID_ENV
 from rl_platform.spec.driver_places import HOST_ENV as HOST_ENV
 from rl_platform.spec.driver_places import JOB_FILE_ENV as JOB_FILE_ENV
 from rl_platform.spec.driver_places import JOB_UID_ENV as JOB_UID_ENV
 from rl_platform.spec.driver_places import METRICS_PATH as METRICS_PATH
 from rl_platform.spec.driver_places import OUTPUT_ENV as OUTPUT_ENV
+from rl_platform.spec.driver_places import POD_UID_ENV as POD_UID_ENV
 from rl_platform.spec.driver_places import PORT_ENV as PORT_ENV
 from rl_platform.spec.driver_places import PROGRESS_PATH as PROGRESS_PATH
 from rl_platform.spec.driver_places import TOKEN_FILE_ENV as TOKEN_FILE_ENV

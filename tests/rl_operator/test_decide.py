@@ -21,7 +21,7 @@ from rl_operator.status import compose
 from rl_operator.suspend import Pressure, pressure
 from rl_operator.times import written
 from rl_platform.spec.conditions import ConditionType, Phase
-from rl_platform.spec.driver_protocol import ProgressState
+from rl_platform.spec.driver_protocol import HEAD_UID_ENV, ProgressState
 from rl_platform.spec.status import DriverOutcome, DriverState, Failures, TrainingJobStatus
 from tests.rl_operator.observations import (
     NOW,
@@ -78,9 +78,17 @@ def test_an_announced_driver_is_submitted_and_watched() -> None:
     assert decision.order is not None
     assert decision.order.submit
     assert decision.order.head.uid == "head-1"
+    assert dict(decision.order.env)[HEAD_UID_ENV] == "head-1"  # by which it sees that it came to another
     _, status = after(seen(job(submitted()), sighting=sighting()))
     assert status.phase is Phase.TRAINING
     assert reason(status, ConditionType.TRAINING) == ("True", "Running")
+
+
+def test_a_driver_that_has_run_is_never_submitted_again() -> None:
+    for observed in (seen(job(submitted()), sighting=sighting()), seen(job(running()))):
+        decision, _ = after(observed)
+        assert decision.order is not None
+        assert not decision.order.submit
 
 
 def test_a_sighting_of_another_attempt_or_head_counts_for_nothing() -> None:

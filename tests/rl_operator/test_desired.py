@@ -15,6 +15,7 @@ from rl_operator.desired import children, log_config_map
 from rl_operator.pod_overrides import METADATA_FIELDS, POD_FIELDS, Refused, with_overrides
 from rl_operator.quantities import whole, whole_bytes
 from rl_operator.runtime.resources import RAY_CLUSTERS, SECRETS
+from rl_platform.spec.driver_protocol import POD_UID_ENV
 from rl_platform.spec.manifest import parse_manifests
 from tests.rl_operator.observations import SETTINGS, UID, job
 
@@ -42,6 +43,12 @@ def test_no_job_runs_beside_the_operators_own_secrets() -> None:
     assert of.spec is not None
     with pytest.raises(Refused, match="operator's own"):
         children(of, of.spec, SETTINGS)
+
+
+def test_a_head_tells_its_driver_which_pod_it_is() -> None:
+    env = templates(made()["RayCluster"])[names.HEAD]["spec"]["containers"][0]["env"]
+    here = next(it for it in env if it["name"] == POD_UID_ENV)
+    assert here["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.uid"}}
 
 
 def test_every_pod_is_restricted_and_holds_no_identity() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rl_operator.driver_contact import JobState
-from rl_platform.spec.driver_protocol import LINGER_SECONDS, ExitCode
+from rl_platform.spec.driver_protocol import DESIRED_ENV, HEAD_UID_ENV, LINGER_SECONDS, ExitCode
 
 Json = dict[str, Any]
 STEPS_PER_SECOND = 1000
@@ -189,12 +189,15 @@ class Driver:
 
 
 def from_submission(
-    body: Json, target: Callable[[str], int], at: float, plan: Plan, storage: Storage
+    body: Json, pod_uid: str, target: Callable[[str], int], at: float, plan: Plan, storage: Storage
 ) -> Driver:
-    """The driver that a POST to the Jobs API starts."""
+    """The driver that a POST to the Jobs API starts; one that was sent to another pod leaves at once."""
     job, _, attempt = body["submission_id"].rpartition("-")
-    desired = json.loads(body["runtime_env"]["env_vars"]["RLP_DESIRED"])
+    environment = body["runtime_env"]["env_vars"]
+    desired = json.loads(environment[DESIRED_ENV])
     stop = (desired.get("stop") or {}).get("envSteps") or target(job)
     driver = Driver(job, int(attempt), stop, at, plan, storage)
     driver.generation = desired["generation"]
+    if environment[HEAD_UID_ENV] != pod_uid:
+        driver.final_at, driver.final, driver.exit_code = at, "", int(ExitCode.DRAINED)
     return driver

@@ -120,9 +120,10 @@ class FakeRay:
             return Response(500, b"already exists")
         job = pod["metadata"]["labels"]["rlplatform.io/job"]
         plan = self.plans.get(job, Plan())
-        driver = from_submission(body, lambda _: self.target, now, plan, self.storage)
+        uid = pod["metadata"]["uid"]
+        driver = from_submission(body, uid, lambda _: self.target, now, plan, self.storage)
         others = [it for it in self.live_drivers() if it.job == driver.job]
-        if others:
+        if others and driver.alive(now):
             attempts = [it.attempt for it in others]
             self.faults.append(f"attempt {driver.attempt} starts while {attempts} lives")
         submissions[body["submission_id"]] = driver

@@ -38,20 +38,7 @@ def test_one_fault(name: str, kinds: tuple[str, ...], record_property: Record) -
     hold(name, some_faults(name, kinds, EACH, seed=2), record_property)
 
 
-UNFENCED = pytest.mark.xfail(
-    strict=True,
-    reason="an order for a head that is gone is acted on at the next head of the same name or address: "
-    "drivers do not check which pod they were meant for",
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=UNFENCED if name == "head_replaced_under_its_name" else ())
-        for name in SCENARIOS
-    ],
-)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_caches_behind_by_some_versions(name: str, record_property: Record) -> None:
     every = [Fault(kind, behind) for kind in LAGS for behind in range(1, 6)]
     hold(name, every[:: max(1, len(every) // EACH)], record_property)
