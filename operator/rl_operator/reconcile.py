@@ -66,8 +66,14 @@ class Reconciler:
         refusal = act(self._api, self._caches, job, decision.writes)
         if refusal is not None:
             decision = refused(seen, decision, refusal)
-        self._contacts.order(key, decision.order)
-        return _sooner(decision.look_again_seconds, self._write_status(seen, decision, document))
+        if decision.order is not None:
+            self._contacts.order(key, decision.order)
+        again = _sooner(decision.look_again_seconds, self._write_status(seen, decision, document))
+        if decision.order is None:
+            # Not before its end is written down: after a Conflict the driver would have to be looked at anew,
+            # and each pass that ordered that would forget how often it was in vain.
+            self._contacts.order(key, None)
+        return again
 
     def _write_status(self, seen: Observed, decision: Decision, document: Mapping[str, Any]) -> float | None:
         """At most one write. Progress alone is written now and then, but a last word at once."""
