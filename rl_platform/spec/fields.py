@@ -54,7 +54,7 @@ class SpecModel(BaseModel):
     @classmethod
     def _drop_nulls(cls, data: Any) -> Any:
         """The API server prunes nulls before it fills in defaults; an unknown field stays, to be refused."""
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or None not in data.values():
             return data
         known = {name for key, info in cls.model_fields.items() for name in (key, info.alias)}
         return {key: value for key, value in data.items() if value is not None or key not in known}
