@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from rl_operator.runtime.ahead import one_ahead
 from rl_operator.runtime.api import Api, ApiError, Expired, KindMissing, Object
 from rl_operator.runtime.cache import Cache, Change
 from rl_operator.runtime.resources import Resource
 
 log = logging.getLogger(__name__)
 
-# With pages of 500, what their parsing leaves in the allocator costs 30 MiB beside 10,000 jobs.
-PAGE = 100
+# Two pages are in memory at a time. Beside 10,000 jobs, pages of 100 cost 12 MiB more, those of 200 25.
+PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,16 @@ class Informer:
         return self._back_off(0.0) if quick else 0.0
 
     def _list(self) -> None:
-        pages = self._api.pages(self.resource, self.namespace, label_selector=self._selector, limit=PAGE)
+        pages = one_ahead(
+            self._api.pages(self.resource, self.namespace, label_selector=self._selector, limit=PAGE)
+        )
         first = next(pages)
+        version = first.resource_version
         items = chain.from_iterable(self._heard(page.items) for page in chain([first], pages))
-        changes = self.cache.replace(items, first.resource_version, self.namespace)
+        del first  # not kept for as long as the others are read
+        changes = self.cache.replace(items, version, self.namespace)
         self.relists[self._relist_reason] += 1
-        self._version, self._relist_reason = first.resource_version, "error"
+        self._version, self._relist_reason = version, "error"
         self._relist_at = self._clock() + self._chance.uniform(*self._timing.relist)
         self.synced, self.missing = True, False
         self._tell(changes)
