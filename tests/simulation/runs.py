@@ -88,7 +88,7 @@ def judged(name: str, fault: Fault) -> Outcome:
     """A run with a fault, with what differs from the one without among its violations."""
     outcome, ideal = play(SCENARIOS[name], fault), reference(name)
     said = list(outcome.violations)
-    said += _differences(_told(ideal.end, fault), _told(outcome.end, fault))
+    said += _differences(_told(name, ideal.end, fault), _told(name, outcome.end, fault))
     if fault.counted is not Counted.RUN and not fault.kind.startswith("clock"):
         said += _costs(ideal, outcome, fault)
     return Outcome(
@@ -110,11 +110,11 @@ def _costs(ideal: Outcome, outcome: Outcome, fault: Fault) -> Iterator[str]:
             yield f"{thing} is made {times} times; {ideal.made[thing]} without the fault"
 
 
-def _told(end: Json, fault: Fault) -> Json:
+def _told(scenario: str, end: Json, fault: Fault) -> Json:
     """Without what a driver tells itself, where it may have ended while nobody could hear it."""
     lags = fault.counted is Counted.RUN
     heard = ("conditions", "model", "checkpoint") if fault.kind in UNHEARD else ()
-    if lags or fault.kind == "event-lost":
+    if lags or fault.kind == "event-lost" or SCENARIOS[scenario].races:
         heard += ("attempt",)  # what a user takes back may have been seen, or not
     return {
         name: {

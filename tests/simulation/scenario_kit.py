@@ -16,13 +16,18 @@ Start = Callable[[World], Script]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``ends``: phase of the job at the end, or what else is to hold; None: the job is gone."""
+    """``ends``: phase of the job at the end, or what else is to hold; None: the job is gone.
+
+    ``races``: its user acts at the moment at which an attempt begins or ends, so that its number depends on
+    whether the operator was there to be first.
+    """
 
     name: str
     script: Start
     ends: str | None
     reason: str = ""
     condition: str = "Succeeded"
+    races: bool = False
     options: Json = field(default_factory=dict)
 
 
@@ -30,11 +35,11 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    ends: str | None, reason: str = "", condition: str = "Succeeded", **options: Any
+    ends: str | None, reason: str = "", condition: str = "Succeeded", races: bool = False, **options: Any
 ) -> Callable[[Start], Start]:
     def register(script: Start) -> Start:
         name = script.__name__
-        SCENARIOS[name] = Scenario(name, script, ends, reason, condition, options)
+        SCENARIOS[name] = Scenario(name, script, ends, reason, condition, races, options)
         return script
 
     return register

@@ -60,7 +60,7 @@ def suspended_while_training(world: World) -> Script:
     yield from _resumed(world)
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, races=True)
 def suspended_while_retrying(world: World) -> Script:
     world.ray.plans["job"] = Plan(failures={1: (1500, 1, "Diverged")})
     world.create()
@@ -90,7 +90,7 @@ def suspended_and_resumed_at_once(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, races=True)
 def resumed_while_suspending(world: World) -> Script:
     """The driver may go on, or have drained: either is right."""
     world.create(spec={"stop": {"envSteps": 20_000}})
@@ -101,7 +101,7 @@ def resumed_while_suspending(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS, drain_grace_seconds=10.0, stop_grace_seconds=5.0)
+@scenario(*SUCCEEDS, drain_grace_seconds=4.0, stop_grace_seconds=3.0)
 def suspended_but_deaf(world: World) -> Script:
     world.ray.plans["job"] = Plan(ignores_drain=True, ignores_stop=True, endless=ENDLESS.endless)
     world.create()
