@@ -158,8 +158,8 @@ def _missing(seen: Observed) -> str:
 
 def _degraded(seen: Observed, status: TrainingJobStatus) -> Holds:
     """It runs, but not as it should."""
-    job, driver, sighting = seen.job, status.driver, seen.sighting
-    if job.spec is not None and status.spec_digest and spec_digest(job.spec) != status.spec_digest:
+    driver, sighting = status.driver, seen.sighting
+    if _drifted(seen, status):
         text = "An immutable part of the spec was changed; the job goes on with what it began with."
         return Holds("True", "SpecDrift", text)
     if driver is not None and driver.state is DriverState.SUBMITTED:
@@ -172,6 +172,14 @@ def _degraded(seen: Observed, status: TrainingJobStatus) -> Holds:
             text = f"Ray's head does not answer since {written(sighting.unreachable_since)}: {sighting.error}"
             return Holds("True", "DriverUnreachable", text)
     return Holds("False", "AsExpected")
+
+
+def _drifted(seen: Observed, status: TrainingJobStatus) -> bool:
+    """Whether something immutable was changed past the server's rules; looked at once for each generation."""
+    job = seen.job
+    if job.status.observed_generation == job.generation:
+        return any(it.reason == "SpecDrift" for it in job.status.conditions)
+    return job.spec is not None and spec_digest(job.spec) != status.spec_digest
 
 
 def _checkpoint(seen: Observed, status: TrainingJobStatus) -> Holds:

@@ -283,8 +283,10 @@ def test_a_finished_job_makes_nothing_and_goes_when_its_time_is_over() -> None:
 def test_changed_keys_that_the_server_lets_through_are_seen() -> None:
     _, status = after(seen(job(running()), sighting=sighting()))
     changed = job(status, environment={"id": "CartPole-v1", "kwargs": {"gravity": 1}})
-    _, status = after(seen(changed, sighting=sighting()))
+    _, status = after(seen(replace(changed, generation=4), sighting=sighting()))
     assert reason(status, ConditionType.DEGRADED) == ("True", "SpecDrift")
+    again = replace(changed, generation=4, status=status)
+    assert after(seen(again, sighting=sighting()))[1] == status
 
 
 def test_a_spec_that_no_model_accepts_is_refused_with_its_path() -> None:
