@@ -197,7 +197,7 @@ def fewer_replicas(world: World) -> Script:
 
 @scenario(*SUCCEEDS)
 def stop_moved(world: World) -> Script:
-    world.create(spec={"stop": {"envSteps": 900_000}})
+    world.create(spec={"stop": {"envSteps": 900_000_000}})  # not in the time that a script waits
     yield steps(2000)
     world.edit({"spec": {"stop": {"envSteps": 8000}}})
     yield done
