@@ -18,9 +18,13 @@ T = TypeVar("T")
 
 
 def legal_key(key: str) -> str:
-    """The name with illegal characters as ``_``, without empty, ``.`` and ``..`` parts, at most 250 long."""
+    """The name with illegal characters as ``_``, without empty, ``.`` and ``..`` parts, at most 250 long.
+
+    Nor may it begin with ``..``, which MLflow takes for a way out of its folder.
+    """
     parts = [part for part in _ILLEGAL.sub("_", key).split("/") if part.strip(". ")]
-    return "/".join(parts)[:MAX_KEY].rstrip("/") or "_"
+    legal = "/".join(parts)[:MAX_KEY].rstrip("/") or "_"
+    return f"_{legal[1:]}" if legal.startswith("..") else legal
 
 
 def legal_metrics(metrics: Mapping[str, float]) -> dict[str, float]:

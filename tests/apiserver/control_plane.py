@@ -137,6 +137,8 @@ class ControlPlane:
         found, crd = self.request(
             "GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
         )
+        if not isinstance(crd, dict):
+            return False  # it starts again, and answers with text
         conditions = {each["type"]: each for each in crd.get("status", {}).get("conditions") or ()}
         refused = conditions.get("NonStructuralSchema", {})
         assert refused.get("status") != "True", refused

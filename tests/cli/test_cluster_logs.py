@@ -31,7 +31,7 @@ def ray(jobs: ClusterJobs, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayStand
     jobs.submit()
     jobs.report(training())
     with RayStandIn(TOKEN).serving() as stand_in:
-        monkeypatch.setattr(driver_logs, "RAY_PORT", stand_in.port)
+        monkeypatch.setattr(driver_logs, "DASHBOARD_PORT", stand_in.port)
         head(jobs, stand_in.address)
         yield stand_in
 
@@ -161,7 +161,7 @@ def test_a_head_that_does_not_listen_any_more_is_no_failure(
     jobs: ClusterJobs, ray: RayStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is going: the API server's own 503, not Ray's word."""
-    monkeypatch.setattr(driver_logs, "RAY_PORT", 1)
+    monkeypatch.setattr(driver_logs, "DASHBOARD_PORT", 1)
     keep(jobs, {2: "kept\n"})
     ran = jobs.rlp("logs", "cartpole")
     assert (ran.code, ran.out) == (0, "kept\n")

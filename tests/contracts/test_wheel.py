@@ -71,7 +71,7 @@ def test_the_wheel_holds_the_whole_library_and_nothing_else(wheel: Path) -> None
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {str(path.relative_to(ROOT)) for path in library_files()}
     assert wanted <= held
-    assert {name.partition("/")[0] for name in held} == {"rl_platform"}
+    assert {name.partition("/")[0] for name in held} == {"rl_platform", "rl_operator"}
 
 
 def test_the_installed_wheel_is_what_runs(clean: Path, tmp_path: Path) -> None:

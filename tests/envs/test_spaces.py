@@ -111,7 +111,7 @@ def test_a_sequence_without_a_largest_size_says_which_field_is_missing() -> None
 
 
 def test_an_action_without_elements_is_refused() -> None:
-    with pytest.raises(UnsupportedSpace, match="action: the space Box.* has no elements"):
+    with pytest.raises(UnsupportedSpace, match=r"action: the space Box.* has no elements"):
         action_space(Box(-1, 1, (0,)))
 
 
