@@ -209,6 +209,11 @@ def drift(world: World) -> Script:
     world.create()
     yield training
     stored = world.model.store.of(world.model.resource("trainingjobs"))[NAMESPACE, "job"]
-    changed = {**stored.document, "spec": {**stored.document["spec"], "seed": 7}}
+    metadata = stored.document["metadata"]
+    changed = {
+        **stored.document,
+        "metadata": {**metadata, "generation": metadata["generation"] + 1},
+        "spec": {**stored.document["spec"], "seed": 7},
+    }
     world.model.store.put(world.model.resource("trainingjobs"), (NAMESPACE, "job"), changed)
     yield done
