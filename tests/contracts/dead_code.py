@@ -37,7 +37,6 @@ ALLOWED: Mapping[str, str] = {
     **dict.fromkeys(["inter_op_num_threads", "intra_op_num_threads"], "onnxruntime's session options"),
     **dict.fromkeys(["load_context", "predict"], "MLflow calls them on a pyfunc"),
     **dict.fromkeys(["nullable_schema", "get_default_value"], "pydantic calls them for a JSON schema"),
-    "collect": "prometheus_client calls it at each scrape",
     "order_enforce": "Gymnasium reads it from an environment's spec",
     "formatwarning": "the warnings module calls what it is set to",
 }
