@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rl_operator import desired, retry
-from rl_operator.decision import Decision, Holds, KeepLog, Write
+from rl_operator.decision import LATER_SECONDS, Decision, Holds, KeepLog, Write
 from rl_operator.driver_contact import DriverOrder, DriverSighting, Head
 from rl_operator.names import log_key, logs_name
 from rl_operator.observed import Observed
@@ -18,7 +18,7 @@ from rl_platform.spec.driver_protocol import Desired
 from rl_platform.spec.status import DriverOutcome, DriverState, DriverStatus
 from rl_platform.spec.training_job import TrainingJobSpec
 
-SOON_SECONDS, LATER_SECONDS = 10.0, 30.0
+UNSETTLED_SECONDS = 10.0  # not running yet, or asked to end
 
 
 def attend(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings: Settings) -> Decision:
@@ -47,7 +47,7 @@ def attend(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings
         conditions,
         writes,
         _order(seen, spec, driver, sighting, press, settings),
-        look_again_seconds=SOON_SECONDS if press or not running else LATER_SECONDS,
+        look_again_seconds=UNSETTLED_SECONDS if press or not running else LATER_SECONDS,
     )
 
 

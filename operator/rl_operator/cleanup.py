@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from rl_operator.decision import Decision, Delete, Holds, Write
+from rl_operator.decision import SOON_SECONDS, Decision, Delete, Holds, Write
 from rl_operator.observed import Observed
 from rl_operator.retry import Verdict
 from rl_operator.runtime.resources import RAY_CLUSTERS, TRAINING_JOBS
 from rl_operator.times import read, written
 from rl_platform.spec.conditions import ConditionType
 from rl_platform.spec.status import DriverState
-
-SOON_SECONDS = 2.0
 
 
 def delete_cluster(seen: Observed) -> tuple[Write, ...]:

@@ -13,8 +13,6 @@ from rl_operator.jobs_api import JobsApi, Submission, Unreachable
 from rl_operator.reach import Reach
 from rl_platform.spec.driver_protocol import Progress, ProgressState
 
-FINAL_STATES = frozenset({ProgressState.SUCCEEDED, ProgressState.DRAINED, ProgressState.FAILED})
-
 
 def contact(order: DriverOrder, previous: DriverSighting | None, reach: Reach, now: float) -> DriverSighting:
     """``previous``: the last sighting; one of another attempt or another head counts for nothing."""
@@ -98,7 +96,7 @@ class _Look:
         if progress is None or progress.attempt != order.attempt:
             return seen
         seen = replace(seen, progress=progress)
-        if progress.state in FINAL_STATES:
+        if progress.state.final:
             if order.acknowledge and not seen.acknowledged:
                 taken = driver.progress(acknowledge=order.attempt)
                 seen = replace(seen, acknowledged=taken is not None, progress=taken or progress)

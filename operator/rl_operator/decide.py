@@ -9,7 +9,7 @@ from __future__ import annotations
 from rl_operator import desired, retry
 from rl_operator.attending import attend, end
 from rl_operator.cleanup import after_the_end, conclude, delete_cluster
-from rl_operator.decision import Decision, Holds, Write
+from rl_operator.decision import LATER_SECONDS, SOON_SECONDS, Decision, Holds, Write
 from rl_operator.names import submission_id
 from rl_operator.observed import Observed, Refusal
 from rl_operator.resizing import resize
@@ -19,8 +19,6 @@ from rl_operator.times import read, seconds_since, written
 from rl_platform.spec.conditions import ConditionType
 from rl_platform.spec.status import DriverOutcome, DriverState, DriverStatus, TrainingJobStatus
 from rl_platform.spec.training_job import TrainingJobSpec
-
-SOON_SECONDS, LATER_SECONDS = 2.0, 30.0
 
 
 def decide(seen: Observed, settings: Settings) -> Decision:

@@ -11,6 +11,9 @@ from rl_operator.runtime.resources import Resource
 from rl_platform.spec.conditions import ConditionType
 from rl_platform.spec.status import TrainingJobStatus
 
+SOON_SECONDS, LATER_SECONDS = 2.0, 30.0
+"""Until the next look at what is under way, and at what should wake the job by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Create:

@@ -25,8 +25,6 @@ from rl_platform.spec.driver_protocol import (
 from rl_platform.spec.resources import LearnerSpec, PodGroup, ResourceSpec, RolloutsSpec
 from rl_platform.spec.training_job import TrainingJobSpec
 
-__all__ = ["Refused", "group_sizes", "head_group", "learner_group", "rollouts_group"]
-
 BUILDER_VERSION = "2"
 """Grows with every change of what is built here; a running cluster keeps what it was built with."""
 

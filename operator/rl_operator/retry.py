@@ -16,8 +16,6 @@ from rl_platform.spec.status import DriverOutcome, DriverStatus, Failures, Train
 APPLICATION_BACKOFF_SECONDS = (10.0, 600.0)  # after the first failure, at most
 INFRASTRUCTURE_BACKOFF_SECONDS = (2.0, 120.0)
 
-_FINAL = {ProgressState.SUCCEEDED, ProgressState.DRAINED, ProgressState.FAILED}
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -49,7 +47,7 @@ class Verdict:
 
 def final_progress(sighting: DriverSighting | None) -> bool:
     """The driver has said its last word, though it may linger until somebody has heard it."""
-    return sighting is not None and sighting.progress is not None and sighting.progress.state in _FINAL
+    return sighting is not None and sighting.progress is not None and sighting.progress.state.final
 
 
 def last_word(sighting: DriverSighting | None) -> Word | None:

@@ -24,14 +24,10 @@ from rl_platform.spec.driver_protocol import (
     Desired,
     DrainAnswer,
     Progress,
-    ProgressState,
 )
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-
-
-_LAST = frozenset({ProgressState.SUCCEEDED, ProgressState.DRAINED, ProgressState.FAILED})
 
 
 class EndpointError(Exception):
@@ -120,7 +116,7 @@ class DriverEndpoints:
         return Answer(200, body, after=(lambda: self._acknowledge(progress)) if acks else None)
 
     def _acknowledge(self, progress: Progress) -> None:
-        if progress is self._progress and progress.state in _LAST:
+        if progress is self._progress and progress.state.final:
             self._acknowledged.set()
 
     def _take_desired(self, request: Request) -> Answer:

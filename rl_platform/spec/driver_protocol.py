@@ -56,6 +56,11 @@ class ProgressState(StrEnum):
     DRAINED = "Drained"
     FAILED = "Failed"
 
+    @property
+    def final(self) -> bool:
+        """Nothing follows it: what the driver says then is its last word."""
+        return self in (ProgressState.SUCCEEDED, ProgressState.DRAINED, ProgressState.FAILED)
+
 
 class EdgeProgress(SpecModel):
     """One operator of the plan, as seen from what flows into it."""

@@ -58,6 +58,7 @@ class MlflowTracker:
         self._finish: dict[str, Any] | None = None
         self._finished: bool | None = None
         self._problem: str | None = None
+        self._run_id: str | None = None
 
     @property
     def job_uid(self) -> str:
@@ -70,9 +71,11 @@ class MlflowTracker:
         return self._settings.tracking_uri
 
     def run_id(self) -> str | None:
-        """MLflow's id of the run, once the child has made it."""
-        run_id = load_state(self._run_dir, self._settings).get("run_id")
-        return str(run_id) if run_id else None
+        """MLflow's id of the run, once the child has made it; read from its file until then."""
+        if self._run_id is None:
+            run_id = load_state(self._run_dir, self._settings).get("run_id")
+            self._run_id = str(run_id) if run_id else None
+        return self._run_id
 
     def start(self) -> None:
         """Start the child, in a thread, because even that takes milliseconds. To be called once."""
