@@ -27,17 +27,17 @@ from pathlib import Path
 
 from pydantic import SecretBytes
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.operator_population import NAMESPACE, Population, serve_heads
+from rl_operator.runtime.api import Api
+from rl_operator.runtime.cluster_transport import connect
+from rl_operator.runtime.resources import TRAINING_JOBS
+from rl_operator.runtime.transport import Request
+from rl_operator.settings import Settings
+from tests.apiserver.control_plane import ControlPlane
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
-
-from benchmarks.operator_population import NAMESPACE, Population, serve_heads  # noqa: E402
-from rl_operator.runtime.api import Api  # noqa: E402
-from rl_operator.runtime.cluster_transport import connect  # noqa: E402
-from rl_operator.runtime.resources import TRAINING_JOBS  # noqa: E402
-from rl_operator.runtime.transport import Request  # noqa: E402
-from rl_operator.settings import Settings  # noqa: E402
-from tests.apiserver.control_plane import ControlPlane  # noqa: E402
-
 FOR_EVER = str(30 * 86400)
 STILL_SECONDS = 8.0
 WRITERS = 4
@@ -119,7 +119,7 @@ class Operator:
     def memory(self, name: str = "VmRSS") -> float:
         """MiB."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(rf"{name}:\s+(\d+)", text)[1]) / 1024  # type: ignore[index]
+        return int(text.partition(f"{name}:")[2].split()[0]) / 1024
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()

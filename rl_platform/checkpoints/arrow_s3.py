@@ -18,8 +18,8 @@ def open_s3() -> Any:
 
     Raises ImportError where pyarrow is missing.
     """
-    from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
-    from pyarrow.fs import S3FileSystem  # type: ignore[import-untyped]
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import S3FileSystem
 
     given = {"endpoint_override": _first(ENDPOINTS), "region": _first(REGIONS)}
     return ArrowFSWrapper(S3FileSystem(**{name: value for name, value in given.items() if value}))

@@ -106,7 +106,7 @@ class _RemoteFolder:
 
 
 def _open(uri: str) -> tuple[Any, str]:
-    import fsspec  # type: ignore[import-untyped]
+    import fsspec
 
     scheme = uri.split("://", 1)[0].rsplit("::", 1)[-1]
     try:
