@@ -1,15 +1,11 @@
 """Proximal policy optimisation, clipped (Schulman et al. 2017, 1707.06347, equations 7 and 9).
 
 The policy maximises min(r A, clip(r, 1-c, 1+c) A) with r = pi(a|s) / pi_old(a|s) from the log-probability
-stored while
-acting; the critic regresses on A + V_old (GAE returns, 1506.02438). Details as in "The 37 implementation
-details of
-PPO" (ICLR blog track 2022): orthogonal initialisation, Adam epsilon 1e-5, advantages standardised per
-minibatch, global
-gradient clipping, shuffled minibatches. Where it differs: minibatches are of nearly equal size instead of
-dropping or
-keeping a short last one; ``targetKl`` stops the epochs after the first minibatch beyond 1.5 times it (as
-Spinning Up).
+stored while acting; the critic regresses on A + V_old (GAE returns, 1506.02438). Details as in "The 37
+implementation details of PPO" (ICLR blog track 2022): orthogonal initialisation, Adam epsilon 1e-5,
+advantages standardised per minibatch, global gradient clipping, shuffled minibatches. Where it differs:
+minibatches are of nearly equal size instead of dropping or keeping a short last one; ``targetKl`` stops the
+epochs after the first minibatch beyond 1.5 times it (as Spinning Up).
 
 Shape legend: N rows of a minibatch (only valid ones, also of sequences).
 """
