@@ -3,8 +3,9 @@
 
 y = R_n + discount Q_target(s', argmax_a Q(s', a)), the arg-max by the target network without ``doubleQ``;
 Huber loss with threshold 1. Illegal actions (action mask) take part in no arg-max. ``trainEvery`` counts env
-steps per update, ``targetUpdateEvery`` counts updates. Where it differs from Mnih et al.: Adam instead of RMSprop, one
-learning round per fragment with as many minibatches as are due, so sampling and learning both run in bulk.
+steps per update, ``targetUpdateEvery`` counts updates. Where it differs from Mnih et al.: Adam instead of
+RMSprop, one learning round per fragment with as many minibatches as are due, so sampling and learning both
+run in bulk.
 
 Shape legend: B rows of a minibatch, A actions.
 """

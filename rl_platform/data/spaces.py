@@ -19,13 +19,12 @@ class Leaf:
     """One observation array without its batch dimension.
 
     kind            shape     dtype    meaning
-    box             any       float32  real numbers, bounds in ``low``/``high`` (scalars over the leaf, may
-    be infinite)
+    box             any       float32  real numbers, bounds in ``low``/``high`` (over the leaf; may be infinite)
     discrete        ()        int64    0 .. categories[0]-1 (a Gymnasium ``start`` is already subtracted)
     multi_discrete  (k,)      int64    categories[i] values each
     image           (H,W,C)   uint8    0 .. 255, channels last
-    set             (M, F)    float32  up to M elements, the first ``<path>/count`` of them real; path ends
-    in ``/values`` count           ()        int64    how many elements of its set are real
+    set             (M, F)    float32  up to M elements at ``<path>/values``, the first ``<path>/count`` real
+    count           ()        int64    how many elements of its set are real
     mask            (n,)      int8     1 where an action is legal (only at ``ACTION_MASK``)
     """
 
@@ -42,11 +41,10 @@ class Leaf:
 class ActionSpace:
     """The action of one policy; ``action`` arrays have shape ``[..., *shape]``.
 
-    kind            shape   stored dtype   what the policy stores and learns from
-    discrete        ()      int64          0 .. categories[0]-1; ``start`` is added on the way to the
-    environment multi_discrete  (k,)    int64          as above per component
-    box             any     float32        unclipped and unscaled; maps to [low, high] on the way to the
-    environment
+    kind            shape   dtype    what the policy stores and learns from
+    discrete        ()      int64    0 .. categories[0]-1; ``start`` is added on the way to the environment
+    multi_discrete  (k,)    int64    as above per component
+    box             any     float32  unclipped and unscaled; maps to [low, high] on the way to the environment
     """
 
     kind: Literal["discrete", "multi_discrete", "box"]

@@ -1,8 +1,8 @@
 """n-step transitions for replay (Sutton and Barto 2018, section 7.1), independent of where fragments are cut.
 
 A transition that starts at row s is emitted by the fragment in which its last reward arrives, so the
-trajectory needs n-1
-look-back rows. It ends early with its episode and then carries its true number of steps in the discount.
+trajectory needs n-1 look-back rows. It ends early with its episode and then carries its true number of steps
+in the discount.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ def n_step(n: int, gamma: float) -> TransitionFn:
     """A function from trajectory to transitions [M] in time order.
 
     Columns: every obs path, ``action``, ``reward`` (sum of gamma^i r), ``discount`` (gamma^steps, 0 after
-    TERMINATED)
-    and ``next/<obs path>``. Raises ValueError where the trajectory has fewer than n-1 look-back rows.
+    TERMINATED) and ``next/<obs path>``. Raises ValueError where the trajectory has fewer than n-1 look-back rows.
     """
 
     def transitions(trajectory: Trajectory) -> Tree:
