@@ -19,7 +19,7 @@ class Leaf:
     """One observation array without its batch dimension.
 
     kind            shape     dtype    meaning
-    box             any       float32  real numbers, bounds in ``low``/``high`` (over the leaf; may be infinite)
+    box             any       float32  real numbers, bounds in ``low``/``high`` (for all; may be infinite)
     discrete        ()        int64    0 .. categories[0]-1 (a Gymnasium ``start`` is already subtracted)
     multi_discrete  (k,)      int64    categories[i] values each
     image           (H,W,C)   uint8    0 .. 255, channels last

@@ -18,7 +18,8 @@ def n_step(n: int, gamma: float) -> TransitionFn:
     """A function from trajectory to transitions [M] in time order.
 
     Columns: every obs path, ``action``, ``reward`` (sum of gamma^i r), ``discount`` (gamma^steps, 0 after
-    TERMINATED) and ``next/<obs path>``. Raises ValueError where the trajectory has fewer than n-1 look-back rows.
+    TERMINATED) and ``next/<obs path>``. Raises ValueError where the trajectory has fewer than n-1 look-back
+    rows.
     """
 
     def transitions(trajectory: Trajectory) -> Tree:
