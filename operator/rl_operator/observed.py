@@ -77,6 +77,8 @@ class Cluster:
     spec_digest: str
     pending: Pending | None  # why KubeRay cannot make its pods
     groups: tuple[Json, ...]  # workerGroupSpecs
+    created: str
+    taken_up: bool  # KubeRay has written a status
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ def cluster_from(document: Json) -> Cluster:
         spec_digest=(metadata.get("annotations") or {}).get(names.SPEC_DIGEST_ANNOTATION, ""),
         pending=_cluster_pending(conditions),
         groups=tuple(spec.get("workerGroupSpecs") or ()),
+        created=metadata.get("creationTimestamp", ""),
+        taken_up=bool(document.get("status")),
     )
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from rl_operator import names
 from rl_operator.decision import Decision, Holds
 from rl_operator.driver_contact import DriverSighting
-from rl_operator.observed import Observed, Pending
-from rl_operator.times import written
+from rl_operator.observed import Cluster, Observed, Pending
+from rl_operator.times import seconds_since, written
 from rl_platform.spec.conditions import ConditionType, Phase
 from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import ProgressState
@@ -26,6 +26,7 @@ from rl_platform.spec.status import (
 )
 
 MESSAGE_LENGTH = 2000
+KUBERAY_SECONDS = 60.0  # a KubeRay that runs takes a RayCluster up in one or two
 
 
 def told(status: TrainingJobStatus, sighting: DriverSighting | None) -> TrainingJobStatus:
@@ -134,15 +135,21 @@ def _cluster_ready(seen: Observed, status: TrainingJobStatus) -> Holds:
         return Holds("False", "Queued", "The RayCluster waits for its queue to admit it.")
     blocked = next((pod.pending for pod in seen.pods if pod.pending and pod.alive), None)
     if head is None or not head.ready:
-        why = (
-            blocked or cluster.pending or seen.warning or Pending("HeadStarting", "The head pod is starting.")
-        )
+        why = blocked or cluster.pending or seen.warning or _head_starting(seen, cluster)
         return Holds("False", why.reason, why.message)
     waiting = _missing(seen)
     if waiting:
         why_not = f" {blocked.message}" if blocked else ""
         return Holds("False", blocked.reason if blocked else "GroupsStarting", f"{waiting}{why_not}")
     return Holds("True", "Ready", "Head and groups are ready.")
+
+
+def _head_starting(seen: Observed, cluster: Cluster) -> Pending:
+    waited = seconds_since(cluster.created, seen.now)
+    if seen.pods or cluster.taken_up or waited < KUBERAY_SECONDS:
+        return Pending("HeadStarting", "The head pod is starting.")
+    text = "KubeRay has not taken up the RayCluster; its operator is not running, or not for this namespace."
+    return Pending("KubeRaySilent", text)
 
 
 def _missing(seen: Observed) -> str:

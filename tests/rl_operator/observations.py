@@ -47,7 +47,8 @@ def pod(role: str = HEAD, uid: str = "head-1", **changes: Any) -> Pod:
 
 
 def cluster(**changes: Any) -> Cluster:
-    made = Cluster("cluster-1", "9", False, None, False, "", None, ({"groupName": ROLLOUTS, "replicas": 2},))
+    groups = ({"groupName": ROLLOUTS, "replicas": 2},)
+    made = Cluster("cluster-1", "9", False, None, False, "", None, groups, written(NOW), True)
     return replace(made, **changes)
 
 

@@ -26,6 +26,16 @@ def kuberay_missing_at_first(world: World) -> Script:
 
 
 @scenario(*SUCCEEDS)
+def kuberay_does_not_run_at_first(world: World) -> Script:
+    world.kuberay.hostility.absent = True
+    world.create()
+    yield lambda it: it.condition("ClusterReady")[1] == "KubeRaySilent"
+    world.kuberay.hostility.absent = False
+    world.kuberay.wake()
+    yield done
+
+
+@scenario(*SUCCEEDS)
 def quota_refuses_pods(world: World) -> Script:
     world.kuberay.hostility.quota = True
     world.create()
