@@ -19,6 +19,7 @@ from rl_platform.spec.status import (
     Condition,
     DriverOutcome,
     DriverState,
+    DriverStatus,
     MlflowStatus,
     ProgressStatus,
     RolloutsStatus,
@@ -178,7 +179,16 @@ def _degraded(seen: Observed, status: TrainingJobStatus) -> Holds:
         if sighting is not None and sighting.unreachable_since is not None:
             text = f"Ray's head does not answer since {written(sighting.unreachable_since)}: {sighting.error}"
             return Holds("True", "DriverUnreachable", text)
+        fault = _checkpoint_fault(driver, sighting)
+        if fault is not None:
+            return Holds("True", "CheckpointDelayed", fault)
     return Holds("False", "AsExpected")
+
+
+def _checkpoint_fault(driver: DriverStatus, sighting: DriverSighting | None) -> str | None:
+    if sighting is None or sighting.submission_id != driver.submission_id or sighting.progress is None:
+        return None
+    return sighting.progress.checkpoint_fault
 
 
 def _drifted(seen: Observed, status: TrainingJobStatus) -> bool:

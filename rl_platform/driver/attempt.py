@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rl_platform.checkpoints.checkpoint import CheckpointRef
 from rl_platform.driver.building import BadConfiguration, assemble, environments
 from rl_platform.driver.claiming import attempt_of_environment, open_store
+from rl_platform.driver.delayed_saving import DelayedSaving
 from rl_platform.driver.drain import Drain
 from rl_platform.driver.evaluation import evaluate
 from rl_platform.driver.guard import Bounds, DivergenceGuard, Observed, Trouble, episode_bound
@@ -62,6 +63,7 @@ class Attempt:
         self.assembly = assemble(job, self.watchdog)
         self.counters = self.assembly.plan.counters
         self.last: CheckpointRef | None = None
+        self.begun: tuple[int, int] | None = None  # env steps and updates of the checkpoint begun last
         self.startup_seconds: float | None = None
         self.train_seconds = 0.0  # of this attempt, without evaluations
         self.env_steps_before = 0
@@ -86,6 +88,7 @@ class Attempt:
             self.env_steps_before,
             self.on_report,
         )
+        self.delayed = DelayedSaving(self.telemetry.checkpoint_delayed)
         self.rule.stop = self.telemetry.desired_stop() or self.rule.stop
         return resumed
 
@@ -114,8 +117,8 @@ class Attempt:
                     reason = StopReason.DRAINED
             if reason is not None:
                 return reason
-            if scheduled and not self.guard.suspects:
-                self.save()
+            if self._to_save(scheduled) and not self.guard.suspects:
+                self.delayed.scheduled(self.save)
         raise AssertionError("a plan never ends by itself")
 
     def save(self) -> None:
@@ -127,13 +130,19 @@ class Attempt:
         moment = (self.counters.env_steps, self.counters.updates)
         if self.last is not None and (self.last.env_steps, self.last.updates) == moment:
             return
-        self.progress.checkpoints += 1
-        if self.job.spec.checkpoint.exact:
-            self.assembly.workers.reset(self.progress.checkpoints)
+        if self.begun != moment:  # otherwise it is tried again
+            self.begun = moment
+            self.progress.checkpoints += 1
+            if self.job.spec.checkpoint.exact:
+                self.assembly.workers.reset(self.progress.checkpoints)
         checkpoint = capture(self.assembly, self.progress, self.rule, self.guard)
         self.last = self.store.save(checkpoint, self.counters.env_steps, self.counters.updates)
         self.saved_at = time.perf_counter()
         self.telemetry.checkpointed(self.last)
+
+    def save_last(self) -> None:
+        """The checkpoint that the run ends with. Raises CheckpointError where the store stays away."""
+        self.delayed.last(self.save)
 
     def evaluate(self) -> Evaluation | None:
         """Greedy episodes in environments of their own; None where none are wanted, or the run must stop."""
@@ -215,6 +224,12 @@ class Attempt:
             return True
         return spec.every_seconds is not None and time.perf_counter() - self.saved_at >= spec.every_seconds
 
+    def _to_save(self, scheduled: bool) -> bool:
+        """A delayed one has its own times, but for exact runs, whose environments begin anew at each."""
+        if self.delayed.pending and not self.job.spec.checkpoint.exact:
+            return self.delayed.due
+        return scheduled
+
     def _may_stop(self, scheduled: bool) -> bool:
         """An exact run stops at a scheduled checkpoint, where it would have reseeded its environments
         anyway.
@@ -224,6 +239,11 @@ class Attempt:
         self.asked_at = self.asked_at or time.perf_counter()
         return time.perf_counter() - self.asked_at > DRAIN_GRACE_SECONDS
 
+    def _save_best(self) -> None:
+        self.save()
+        if self.last is not None:
+            self.store.pin(self.last)
+
     def _evaluate_if_due(self) -> None:
         every, steps = self.job.spec.evaluation.every_env_steps, self.counters.env_steps
         if not every or steps < self.progress.next_evaluation + every:
@@ -231,10 +251,9 @@ class Attempt:
         before = time.perf_counter()
         self.progress.next_evaluation = steps
         evaluation = self.evaluate()
-        best = self.progress.best_return if self.progress.best_return is not None else -math.inf
-        if evaluation is not None and evaluation.return_mean > best:
+        best = self.progress.best_return
+        if evaluation is not None and evaluation.return_mean > (-math.inf if best is None else best):
             self.progress.best_return = evaluation.return_mean
-            self.save()
-            if self.last is not None:
-                self.store.pin(self.last)
+            if not self.delayed.scheduled(self._save_best):
+                self.progress.best_return = best
         self.paused += time.perf_counter() - before

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 120.0
 DRAINED_SECONDS = 5.0  # whoever stopped the run waits, and the next attempt sends what is left
 RUN_ID_SECONDS = 60.0
+MESSAGE_LENGTH = 2048
 MLFLOW_STATUS: dict[State, Status] = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}
 
 
@@ -61,6 +62,7 @@ class Telemetry:
         self.metrics: RunMetrics | None = None
         self.endpoints: DriverEndpoints | None = None
         self._checkpoint: CheckpointRef | None = None
+        self._checkpoint_fault: str | None = None
         self._changed = _changed_since_written()
         self._open_endpoints()
 
@@ -93,8 +95,12 @@ class Telemetry:
         if self.on_report is not None:
             self.on_report(report)
 
+    def checkpoint_delayed(self, why: str) -> None:
+        """A checkpoint could not be saved; the run goes on."""
+        self._checkpoint_fault = why[-MESSAGE_LENGTH:]
+
     def checkpointed(self, ref: CheckpointRef) -> None:
-        self._checkpoint = ref
+        self._checkpoint, self._checkpoint_fault = ref, None
         if self.metrics is not None:
             self.metrics.checkpointed(ref.env_steps, time.time())
 
@@ -152,6 +158,7 @@ class Telemetry:
             wall_seconds=report.wall_seconds,
             eta_seconds=seconds_left(self.job.spec.stop, report),
             checkpoint=_checkpoint_status(checkpoint),
+            checkpoint_fault=self._checkpoint_fault,
             mlflow_run_id=self.tracker.run_id() if self.tracker is not None else None,
             edges=tuple(
                 EdgeProgress(
@@ -168,7 +175,9 @@ class Telemetry:
         failed = result.state == "Failed"
         failure = None
         if failed:
-            failure = FailureProgress(reason=FailureReason(result.reason), message=result.message[-2048:])
+            failure = FailureProgress(
+                reason=FailureReason(result.reason), message=result.message[-MESSAGE_LENGTH:]
+            )
         return Progress(
             attempt=self.attempt,
             state=ProgressState(result.state),

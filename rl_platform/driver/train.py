@@ -67,7 +67,7 @@ def train(
                 phase("training")
                 reason = attempt.run()
                 phase("saving")
-                attempt.save()
+                attempt.save_last()
                 _conclude(attempt, outcome, reason, phase)
                 phase("tracking")
             outcome.close(drain)

@@ -95,6 +95,9 @@ class Progress(SpecModel):
     eta_seconds: float | None = Field(default=None, ge=0, description="Until stop, estimated.")
     workers_lost: Count = Field(default=0, description="Rollout workers that were replaced.")
     checkpoint: CheckpointStatus | None = Field(default=None, description="The newest whole one.")
+    checkpoint_fault: Message | None = Field(
+        default=None, description="Why the one that is due is not saved yet; it is tried again."
+    )
     model: ModelStatus | None = Field(default=None, description="The version registered last.")
     mlflow_run_id: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Of this attempt, once MLflow has answered."

@@ -26,6 +26,7 @@ from rl_platform.spec.status import DriverOutcome, DriverState, Failures, Traini
 from tests.rl_operator.observations import (
     NOW,
     SETTINGS,
+    UID,
     cluster,
     job,
     pod,
@@ -287,6 +288,28 @@ def test_changed_keys_that_the_server_lets_through_are_seen() -> None:
     assert reason(status, ConditionType.DEGRADED) == ("True", "SpecDrift")
     again = replace(changed, generation=4, status=status)
     assert after(seen(again, sighting=sighting()))[1] == status
+
+
+def test_a_checkpoint_that_is_delayed_shows_and_ends_showing() -> None:
+    fault = "no space is left on the device"
+    delayed = sighting(progress=progress(checkpoint_fault=fault))
+    _, status = after(seen(job(running()), sighting=delayed))
+    assert reason(status, ConditionType.DEGRADED) == ("True", "CheckpointDelayed")
+    assert fault in next(it.message for it in status.conditions if it.type == ConditionType.DEGRADED)
+    _, status = after(seen(job(status), sighting=sighting(progress=progress())))
+    assert reason(status, ConditionType.DEGRADED) == ("False", "AsExpected")
+    earlier = replace(delayed, submission_id=f"{UID}-0")
+    _, status = after(seen(job(running()), sighting=earlier))
+    assert reason(status, ConditionType.DEGRADED) == ("False", "AsExpected")
+
+
+def test_kuberay_that_does_nothing_shows_after_a_minute() -> None:
+    untouched = seen(job(waiting()), cluster=cluster(taken_up=False), pods=())
+    assert reason(after(untouched)[1], ConditionType.CLUSTER_READY) == ("False", "HeadStarting")
+    later = replace(untouched, now=NOW + 61)
+    assert reason(after(later)[1], ConditionType.CLUSTER_READY) == ("False", "KubeRaySilent")
+    taken_up = replace(later, cluster=cluster())
+    assert reason(after(taken_up)[1], ConditionType.CLUSTER_READY) == ("False", "HeadStarting")
 
 
 def test_a_spec_that_no_model_accepts_is_refused_with_its_path() -> None:
