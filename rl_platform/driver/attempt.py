@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rl_platform.checkpoints.checkpoint import CheckpointRef
 from rl_platform.driver.building import BadConfiguration, assemble, environments
 from rl_platform.driver.claiming import attempt_of_environment, open_store
+from rl_platform.driver.collapse import Collapse, parts_to_watch
 from rl_platform.driver.delayed_saving import DelayedSaving
 from rl_platform.driver.drain import Drain
 from rl_platform.driver.evaluation import evaluate
@@ -53,14 +54,15 @@ class Attempt:
     ) -> None:
         self.job, self.folder, self.drain, self.on_report = job, folder, drain, on_report
         self.progress = Progress()
-        limit = job.spec.environment.max_episode_steps
-        episodes = episode_bound(limit, job.spec.rollouts.envs_per_worker)
-        self.guard = DivergenceGuard(Bounds(episode_env_steps=episodes))
         self.rule = StopRule(job.spec.stop)
         self.watchdog = Watchdog(job.spec.environment.step_timeout_seconds, on_hang)
         self._refuse_bad_server()
         preflight(job, self.watchdog)
         self.assembly = assemble(job, self.watchdog)
+        limit = job.spec.environment.max_episode_steps
+        episodes = episode_bound(limit, job.spec.rollouts.envs_per_worker)
+        collapse = Collapse(parts_to_watch(self.assembly))
+        self.guard = DivergenceGuard(Bounds(episode_env_steps=episodes), collapse)
         self.counters = self.assembly.plan.counters
         self.last: CheckpointRef | None = None
         self.begun: tuple[int, int] | None = None  # env steps and updates of the checkpoint begun last

@@ -1,4 +1,4 @@
-"""Notices training that has gone wrong: not a number, diverged, standing still.
+"""Notices training that has gone wrong: not a number, diverged, collapsed, standing still.
 
 Bounds are far beyond what any sound run shows: a run that is killed wrongly costs more than one killed late.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rl_platform.driver.collapse import Collapse
 from rl_platform.spec.conditions import FailureReason
 
 
@@ -68,8 +69,8 @@ class _Mark:
 class DivergenceGuard:
     """To be asked once per report. Its state is JSON: a resumed run is judged as an uninterrupted one."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
-        self.bounds = bounds or Bounds()
+    def __init__(self, bounds: Bounds | None = None, collapse: Collapse | None = None) -> None:
+        self.bounds, self.collapse = bounds or Bounds(), collapse or Collapse()
         self._beyond: dict[str, int] = {}  # figure → reports in a row beyond its bound
         self._work: _Mark | None = None  # env steps and updates, by seconds
         self._episodes: _Mark | None = None  # by env steps
@@ -79,12 +80,13 @@ class DivergenceGuard:
         """``weights``: per policy the flat vector, f32 [size]; one pass over it."""
         squares = {policy: float(np.vdot(flat, flat)) for policy, flat in (weights or {}).items()}
         trouble = self._not_a_number(observed, squares, weights or {})
-        return trouble or self._diverged(observed, squares, weights or {}) or self._standing_still(observed)
+        trouble = trouble or self._diverged(observed, squares, weights or {})
+        return trouble or self._collapsed(observed, weights or {}) or self._standing_still(observed)
 
     @property
     def suspects(self) -> bool:
-        """Something was beyond its bound in the last report: a checkpoint now may push out a good one."""
-        return bool(self._beyond)
+        """Something looked wrong in the last report: a checkpoint now may push out a good one."""
+        return bool(self._beyond) or self.collapse.suspected
 
     def snapshot(self) -> dict[str, Any]:
         """JSON for a checkpoint."""
@@ -92,15 +94,18 @@ class DivergenceGuard:
         return {
             "beyond": dict(self._beyond),
             "marks": {name: [mark.count, mark.at] for name, mark in marks.items() if mark},
+            "collapse": self.collapse.snapshot(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """What `snapshot` gave, in this attempt or an earlier one."""
+    def restore(self, state: dict[str, Any], weights: Mapping[str, np.ndarray]) -> None:
+        """What `snapshot` gave, in this attempt or an earlier one, and the weights of that moment."""
         marks = {name: _Mark(count, at) for name, (count, at) in state["marks"].items()}
         self._beyond = dict(state["beyond"])
         self._work, self._episodes, self._updates = (
             marks.get(name) for name in ("work", "episodes", "updates")
         )
+        if "collapse" in state:  # a checkpoint of an earlier version has none
+            self.collapse.restore(state["collapse"], weights)
 
     def _not_a_number(
         self, observed: Observed, squares: Mapping[str, float], weights: Mapping[str, np.ndarray]
@@ -143,6 +148,14 @@ class DivergenceGuard:
                     f"{_where(observed)}; {_ADVICE}",
                 )
         return None
+
+    def _collapsed(self, observed: Observed, weights: Mapping[str, np.ndarray]) -> Trouble | None:
+        found = self.collapse.check(observed.metrics, observed.episodes, weights)
+        if found is None:
+            return None
+        return Trouble(
+            FailureReason.DIVERGED, f"the network has collapsed: {found} {_where(observed)}; {_ADVICE}"
+        )
 
     def _standing_still(self, observed: Observed) -> Trouble | None:
         bounds, steps = self.bounds, observed.env_steps

@@ -82,8 +82,8 @@ def put_back(
     for name, value in state["progress"].items():
         setattr(progress, name, value)
     rule.restore(state["stop"])
-    guard.restore(state["guard"])
     _republish(checkpoint, assembly)
+    guard.restore(state["guard"], {name: run.published[name].weights for name in run.trained})
     assembly.workers.restore(state["lanes"], checkpoint.arrays.get("lanes/0", {}))
 
 

@@ -152,7 +152,7 @@ def test_a_resumed_guard_decides_as_an_uninterrupted_one(losses: list[float], cu
         if step == cut:
             state = json.loads(json.dumps(resumed.snapshot()))
             resumed = DivergenceGuard(bounds)
-            resumed.restore(state)
+            resumed.restore(state, {})
         metrics = {"train/default/loss": loss}
         observed = Observed(step // 3 * 100, step // 15, step // 20, step * 2.0, metrics)
         assert whole.check(observed) == resumed.check(observed)

@@ -121,3 +121,24 @@ def test_a_learning_rate_that_grows_far_too_high_is_a_divergence(tmp_path: Path)
     weights = checkpoint.arrays["policy/default/weights"]["flat"]
     assert np.sqrt(np.square(weights).mean()) < 1000  # from before the weights left their bound
     assert checkpoint.state["plan"]["counters"]["env_steps"] < result.env_steps
+
+
+def test_a_network_that_dies_ends_the_run_and_is_not_saved(tmp_path: Path) -> None:
+    """Its outputs saturate within the first updates: probabilities are 0 and 1 to the bit from then on."""
+    of = job(
+        {"id": "CartPole-v1"},
+        {"ppo": PPO | {"learningRate": 1.0, "batchSize": 256, "minibatchSize": 64}},
+        model={"hidden": [16, 16]},
+        rollouts={"envsPerWorker": 2},
+        stop={"envSteps": 100_000},
+        checkpoint={"everyUpdates": 16},
+    )
+    result = failure(of, tmp_path / "run")
+    assert result.reason == "Diverged"
+    for words in ("has collapsed", "policy 'default'", "20 reports in a row", "learningRate"):
+        assert words in result.message
+    assert result.env_steps < 50_000
+    assert (
+        load(resolve(str(tmp_path / "run"))).state["plan"]["counters"]["env_steps"]
+        <= result.env_steps - 20 * 256
+    )
