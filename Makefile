@@ -10,6 +10,8 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 VENV := .venv
 BIN := $(VENV)/bin
+# CI gives one that runs what failed once more.
+PYTEST := $(BIN)/pytest
 # Lists what was installed. An environment that is a link is somebody's own and left as it is.
 SETUP := $(if $(shell test -L $(VENV) && echo link),,$(VENV)/.set-up)
 # Scripts of an environment name the folder it was made in, so one that was moved or copied has to be made anew.
@@ -87,7 +89,7 @@ run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
 test: $(SETUP) ## every check and every quick test
 	@failed=0; \
 	$(MAKE) --no-print-directory --keep-going lint || failed=1; \
-	$(BIN)/pytest -n 2 --dist loadfile -m "not learning and not soak and not cluster" || failed=1; \
+	$(PYTEST) -n 2 --dist loadfile -m "not learning and not soak and not cluster" || failed=1; \
 	exit $$failed
 
 control-plane: $(CONTROL_PLANE)/etcd $(CONTROL_PLANE)/kube-apiserver ## build etcd and kube-apiserver for the tests (needs Go 1.26)
@@ -104,7 +106,7 @@ $(PROMETHEUS)/%: tests/helm/prometheus/go.sum
 	@tests/apiserver/control-plane/build $@ github.com/prometheus/prometheus/cmd/$* $(CURDIR)/tests/helm/prometheus
 
 test-cluster: $(SETUP) ## on the cluster that KUBECONFIG names, with KubeRay and the training image RLP_TEST_IMAGE
-	@$(BIN)/pytest -m cluster tests/cluster
+	@$(PYTEST) -m cluster tests/cluster
 
 test-crash-nightly: $(SETUP) ## the crash tests with hundreds of faults of each class (an hour)
 	@RLP_FAULT_RUNS=400 $(BIN)/pytest -n 2 --timeout 3600 tests/simulation
