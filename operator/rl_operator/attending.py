@@ -150,7 +150,7 @@ def _order(
         token=settings.token(job.uid),
         # Not again: a head without a driver that has run is another one, or has forgotten it.
         submit=press is Pressure.NONE and not pod.terminating and driver.start_time is None,
-        env=desired.driver_environment(job, wanted, pod.uid),
+        env=desired.driver_environment(job, wanted, pod),
         desired=wanted,
         drain=press >= Pressure.DRAIN,
         stop=press >= Pressure.STOP,

@@ -11,7 +11,7 @@ from typing import Any
 
 from rl_operator import names
 from rl_operator.decision import Create
-from rl_operator.observed import Job
+from rl_operator.observed import Job, Pod
 from rl_operator.pod_overrides import Refused
 from rl_operator.pod_template import BUILDER_VERSION, head_group, learner_group, rollouts_group
 from rl_operator.runtime.resources import (
@@ -25,7 +25,7 @@ from rl_operator.runtime.resources import (
 )
 from rl_operator.settings import Settings
 from rl_platform.spec.digest import spec_digest
-from rl_platform.spec.driver_protocol import ATTEMPT_ENV, DESIRED_ENV, HEAD_UID_ENV, Desired
+from rl_platform.spec.driver_protocol import ATTEMPT_ENV, DESIRED_ENV, HEAD_UID_ENV, IMAGE_ENV, Desired
 from rl_platform.spec.training_job import TrainingJobSpec
 
 __all__ = ["Refused", "children", "driver_environment", "log_config_map"]
@@ -53,7 +53,7 @@ def children(job: Job, spec: TrainingJobSpec, settings: Settings) -> tuple[Creat
     return tuple(Create(resource, job.namespace, body) for resource, body in made)
 
 
-def driver_environment(job: Job, desired: Desired, head_uid: str) -> tuple[tuple[str, str], ...]:
+def driver_environment(job: Job, desired: Desired, head: Pod) -> tuple[tuple[str, str], ...]:
     """What differs from attempt to attempt; the rest is in the head's pod.
 
     The head's uid lets a driver see that it was started on another pod: a later head may have the name or the
@@ -63,7 +63,8 @@ def driver_environment(job: Job, desired: Desired, head_uid: str) -> tuple[tuple
     return (
         (ATTEMPT_ENV, str(job.status.attempt)),
         (DESIRED_ENV, document),
-        (HEAD_UID_ENV, head_uid),
+        (HEAD_UID_ENV, head.uid),
+        (IMAGE_ENV, head.image),
     )
 
 

@@ -5,7 +5,7 @@ Nothing is decided here, and nothing is written. Everything else of a pass is a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,7 @@ class Pod:
     ready: bool
     terminating: bool
     pending: Pending | None
+    image: str = ""  # with its digest, once its container runs
 
     @property
     def alive(self) -> bool:
@@ -199,6 +200,7 @@ def pod_from(document: Json) -> Pod:
         ready=conditions.get("Ready", {}).get("status") == "True",
         terminating="deletionTimestamp" in metadata,
         pending=_pod_pending(conditions, status.get("containerStatuses") or ()),
+        image=_image(status.get("containerStatuses") or ()),
     )
 
 
@@ -208,6 +210,13 @@ def _status(document: Json) -> TrainingJobStatus:
         return TrainingJobStatus.model_validate(document)
     except ValidationError:
         return TrainingJobStatus()
+
+
+def _image(containers: Sequence[Json]) -> str:
+    """Of Ray's container: an admission plugin may have added others."""
+    found = next((it for it in containers if str(it.get("name", "")).startswith("ray-")), {})
+    # Some container runtimes put a scheme before it.
+    return str(found.get("imageID", "")).rpartition("://")[2]
 
 
 def _pod_pending(conditions: Mapping[str, Json], containers: tuple[Json, ...] | list[Json]) -> Pending | None:

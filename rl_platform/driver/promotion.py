@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from rl_platform.serving.actors import bundle_actor
 from rl_platform.serving.bundle import BundleError, open_bundle, write_bundle
 from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, promotion
 from rl_platform.serving.registry_process import RegistryProcess, RegistryStopped
+from rl_platform.spec.digest import spec_digest
+from rl_platform.spec.driver_protocol import IMAGE_ENV
 from rl_platform.tracking.mlflow_tracker import MlflowTracker
 
 CHAMPIONS = "champions.partial"  # where the present ones are while they are compared with
@@ -188,10 +191,14 @@ def _register(
 def _lineage(attempt: Attempt, candidate: Candidate) -> dict[str, str]:
     known = {f"rlplatform.version.{name}": version for name, version in versions().items()}
     tags = {name: version for name, version in known.items() if version is not None}
+    image = os.environ.get(IMAGE_ENV)
+    if image:
+        tags["rlplatform.image"] = image
     return {
         **tags,
         "rlplatform.job": attempt.job.metadata.name,
         "rlplatform.seed": str(attempt.job.spec.seed),
+        "rlplatform.spec.digest": spec_digest(attempt.job.spec),
         "rlplatform.checkpoint": candidate.ref.uri,
     }
 

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from rl_platform.spec.driver_protocol import ExitCode
 
+COMMIT_FILE = "git-commit.txt"  # in the package, written by the image's build
 State = Literal["Succeeded", "Failed", "Drained"]
 
 
@@ -115,7 +116,7 @@ def weights_digest(weights: Mapping[str, np.ndarray]) -> str:
 
 @cache
 def versions() -> dict[str, str | None]:
-    """Of this package, Python, torch, and the commit where it runs from a git checkout."""
+    """Of this package, Python, torch, and the commit of a git checkout or of what an image was built from."""
 
     def installed(package: str) -> str | None:
         try:
@@ -133,6 +134,9 @@ def versions() -> dict[str, str | None]:
 
 def _git_commit() -> str | None:
     here = Path(__file__).resolve().parents[2]
+    noted = here / "rl_platform" / COMMIT_FILE
+    if noted.is_file():
+        return noted.read_text().strip() or None
     if not (here / ".git").exists():
         return None
     try:

@@ -19,4 +19,5 @@ HOST_ENV = "RLP_HOST"
 DESIRED_ENV = "RLP_DESIRED"  # a `Desired` document: what has changed since the job's file was written
 HEAD_UID_ENV = "RLP_HEAD_UID"  # of the pod that the driver was sent to
 POD_UID_ENV = "RLP_POD_UID"  # of the pod that it runs in
+IMAGE_ENV = "RLP_IMAGE"  # that it runs in, with its digest, as the node knows it
 OUTPUT_ENV = "RLP_OUTPUT"  # the run's folder

@@ -20,6 +20,7 @@ from rl_platform.spec.driver_places import DESIRED_PATH as DESIRED_PATH
 from rl_platform.spec.driver_places import DRAIN_PATH as DRAIN_PATH
 from rl_platform.spec.driver_places import HEAD_UID_ENV as HEAD_UID_ENV
 from rl_platform.spec.driver_places import HOST_ENV as HOST_ENV
+from rl_platform.spec.driver_places import IMAGE_ENV as IMAGE_ENV
 from rl_platform.spec.driver_places import JOB_FILE_ENV as JOB_FILE_ENV
 from rl_platform.spec.driver_places import JOB_UID_ENV as JOB_UID_ENV
 from rl_platform.spec.driver_places import METRICS_PATH as METRICS_PATH

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rl_platform.spec import patterns
+from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import JOB_UID_ENV
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_names import MAX_TAG_VALUE, flat_params
@@ -98,7 +98,7 @@ def settings_of(
         "rlplatform.job.name": job.metadata.name,
         "rlplatform.attempt": str(attempt),
         "rlplatform.seed": str(job.spec.seed),
-        "rlplatform.spec.digest": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
+        "rlplatform.spec.digest": spec_digest(job.spec),
         "mlflow.source.name": "rlp",
         "mlflow.source.type": "JOB",
     }
