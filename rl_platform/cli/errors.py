@@ -1,4 +1,4 @@
-"""How errors reach a person: a sentence on standard error, never a traceback of ours."""
+"""How errors reach a person: a sentence on standard error, after the traceback of their own code if any."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from rl_platform.cli.own_code import own_traceback
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.manifest import ManifestError, load_manifest
 from rl_platform.spec.training_job import TrainingJob
@@ -35,6 +36,12 @@ def leave(message: str) -> None:
     os._exit(code)
 
 
-def failed(text: str, code: ExitCode = ExitCode.APPLICATION_FAILURE) -> int:
+def failed(
+    text: str, code: ExitCode = ExitCode.APPLICATION_FAILURE, cause: BaseException | None = None
+) -> int:
+    """The exit code. ``cause``: where the failure comes from; its traceback is shown from user code on."""
+    trace = own_traceback(cause)
+    if trace:
+        say(trace.rstrip())
     say(f"error: {text}")
     return int(code)

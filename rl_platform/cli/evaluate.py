@@ -34,9 +34,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     except Refused:
         return int(ExitCode.BAD_CONFIGURATION)
     except WRONG_INPUT as error:
-        return failed(str(error), ExitCode.BAD_CONFIGURATION)
+        return failed(str(error), ExitCode.BAD_CONFIGURATION, error)
     except EnvironmentFault as error:
-        return failed(str(error))
+        return failed(str(error), cause=error)
     if arguments.json:
         names = result.__dataclass_fields__
         print(json.dumps({to_camel(name): getattr(result, name) for name in names}))

@@ -21,9 +21,9 @@ def plan(path: str, overrides: Sequence[str]) -> int:
     except Refused:
         return int(ExitCode.BAD_CONFIGURATION)
     except BadConfiguration as error:
-        return failed(str(error), ExitCode.BAD_CONFIGURATION)
+        return failed(str(error), ExitCode.BAD_CONFIGURATION, error)
     except EnvironmentFault as error:
-        return failed(str(error))
+        return failed(str(error), cause=error)
     try:
         print(assembly.plan.describe())
     finally:

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     except TrainingFailed as error:
         line.close()
         result = error.result
-        failed(f"{result.reason}: {result.message}")
+        failed(f"{result.reason}: {result.message}", cause=error.__cause__)
     if not quiet and result.state != "Failed":
         print(closing_lines(job, result))
     if arguments.json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from rl_platform.algorithms import ALGORITHMS
 from rl_platform.algorithms.algorithm import Algorithm
+from rl_platform.data.entrypoint import EntrypointError, load_entrypoint
 from rl_platform.driver.schedules import schedule_of
 from rl_platform.envs.adapter import EnvironmentAdapter
 from rl_platform.envs.make import make_adapter
@@ -135,29 +135,18 @@ def chosen_algorithm(job: TrainingJob) -> tuple[str, Algorithm, Any]:
     name, config = job.spec.algorithm.selected
     if not isinstance(config, Custom):
         return name, ALGORITHMS[name], config
-    algorithm = load_entrypoint(config.entrypoint, "spec.algorithm.custom.entrypoint", default="ALGORITHM")
+    field = "spec.algorithm.custom.entrypoint"
+    try:
+        algorithm = load_entrypoint(config.entrypoint, field, default="ALGORITHM")
+    except EntrypointError as error:
+        raise BadConfiguration(str(error)) from error
     if not isinstance(algorithm, Algorithm):
         raise BadConfiguration(
-            f"spec.algorithm.custom.entrypoint: {config.entrypoint} is a {type(algorithm).__name__}; it must "
+            f"{field}: {config.entrypoint} is a {type(algorithm).__name__}; it must "
             "name an rl_platform.algorithms.algorithm.Algorithm "
             "(`module:object`, or `module` that defines ALGORITHM)"
         )
     return config.entrypoint, algorithm, dict(config.config)
-
-
-def load_entrypoint(entrypoint: str, field: str, default: str) -> Any:
-    """The object that ``module:object`` names. Raises BadConfiguration naming the field."""
-    module_name, _, attribute = entrypoint.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise BadConfiguration(
-            f"{field}: cannot import {module_name} ({error}); install it or add its folder to PYTHONPATH"
-        ) from error
-    try:
-        return getattr(module, attribute or default)
-    except AttributeError as error:
-        raise BadConfiguration(f"{field}: {module_name} has no {attribute or default}") from error
 
 
 def policies_of(

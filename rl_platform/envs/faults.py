@@ -28,14 +28,14 @@ class FieldFault(ValueError):
 def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldFault) -> EnvironmentFault:
     """The fault that names all of it, to be raised ``from error``; one that is a fault already stays so.
 
-    ``step`` counts env steps of the running episode, or says ``reset``.
+    ``step`` counts env steps of the running episode, or says ``start``, ``reset`` or ``restore``.
     """
     if isinstance(error, EnvironmentFault):
         return error
     where = f"environment {name!r} number {env}, " + (f"step {step}" if isinstance(step, int) else step)
     if isinstance(error, FieldFault):
         return EnvironmentFault(f"{where}, field {error.field}: {error.problem}")
-    what = "reset" if step == "reset" else "step"
+    what = "step" if isinstance(step, int) else "constructor" if step == "start" else step
     return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {error}")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rl_platform.data.trajectory import TERMINATED, TRUNCATED
 from rl_platform.data.tree import ACTION_MASK, Tree
-from rl_platform.envs.adapter import Arrivals, Lanes
+from rl_platform.envs.adapter import Arrivals, EnvironmentFault, Lanes
 from rl_platform.envs.environment_state import get_environment_state, set_environment_state
 from rl_platform.envs.faults import SCALARS, BadEnvironment, check_flag, check_reward, fault_at
 from rl_platform.envs.observation_writer import mask_writer, observation_writer
@@ -46,11 +46,11 @@ class GymnasiumAdapter:
         try:
             self._envs.append(make())
             first = self._envs[0]
-            info = first.reset()[1]
+            info = self._first_info()
             masked = isinstance(info, Mapping) and MASK_KEY in info
             self._spaces = policy_spaces(first.observation_space, first.action_space, max_set_size, masked)
             self._envs.extend(make() for _ in range(num_envs - 1))
-        except (UnsupportedSpace, BadEnvironment):
+        except (UnsupportedSpace, BadEnvironment, EnvironmentFault):
             self.close()
             raise
         except Exception as error:
@@ -64,6 +64,14 @@ class GymnasiumAdapter:
         self._steps = [env.step for env in self._envs]
         self._tick = 0
         self._started = [0] * num_envs
+
+    def _first_info(self) -> Any:
+        """It tells whether there is an action mask."""
+        try:
+            _, info = self._envs[0].reset()
+        except Exception as error:
+            raise fault_at(self.name, 0, "reset", error) from error
+        return info
 
     def reset_into(self, arrivals: Mapping[str, Arrivals], seeds: Sequence[int]) -> None:
         """See `EnvironmentAdapter.reset_into`."""
@@ -98,6 +106,8 @@ class GymnasiumAdapter:
                 write(obs, rows, i)
                 if self._write_mask:
                     self._write_mask(info, rows, i)
+        except EnvironmentFault:
+            raise
         except Exception as error:
             raise fault_at(self.name, i, self._tick - self._started[i], error) from error
         over: np.ndarray = arrival.ended != 0
@@ -113,11 +123,11 @@ class GymnasiumAdapter:
             self._write_mask(info, final, 0)
         arrival.final.append((i, {path: leaf[0] for path, leaf in final.items()}))
         try:
-            first = self._envs[i].reset()
+            obs, info = self._envs[i].reset()
         except Exception as error:
             raise fault_at(self.name, i, "reset", error) from error
         self._started[i] = self._tick
-        return first
+        return obs, info
 
     def snapshot(self) -> dict[str, Any] | None:
         """See `EnvironmentAdapter.snapshot`; environments must offer ``get_state`` and ``set_state``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ import gymnasium
 from gymnasium.error import Error, UnregisteredEnv
 from gymnasium.wrappers import TimeLimit
 
+from rl_platform.data.entrypoint import EntrypointError, import_module_of, load_entrypoint
 from rl_platform.envs.adapter import EnvironmentAdapter
 from rl_platform.envs.faults import BadEnvironment, fault_at
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
@@ -93,21 +93,12 @@ def make_adapter(
 
 def load_callable(entrypoint: str, field: str) -> Callable[..., Any]:
     """The callable that ``module:callable`` names. Raises BadEnvironment naming the field and near misses."""
-    module_name, _, attribute = entrypoint.partition(":")
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        missing = error.name or module_name
-        raise BadEnvironment(
-            f"{field} {entrypoint!r}: there is no module {missing!r}; install it, or add its folder "
-            "to PYTHONPATH"
-        ) from error
-    found = getattr(module, attribute, None)
+        found = load_entrypoint(entrypoint, field)
+    except EntrypointError as error:
+        raise BadEnvironment(str(error)) from error
     if not callable(found):
-        raise BadEnvironment(
-            f"{field} {entrypoint!r}: {module_name} has no callable {attribute!r}"
-            f"{_near(attribute, dir(module))}"
-        )
+        raise BadEnvironment(f"{field} {entrypoint!r} is {found!r:.60}, which is not callable")
     return found  # type: ignore[no-any-return]  # checked right above
 
 
@@ -141,10 +132,10 @@ def _registered(name: str) -> Any:
     module, _, short = name.rpartition(":")
     try:
         if module:
-            importlib.import_module(module)
+            import_module_of(module, f"environment.id {name!r}")
         found = copy.deepcopy(gymnasium.spec(short))
-    except ModuleNotFoundError as error:
-        raise BadEnvironment(f"environment.id {name!r}: there is no module {error.name!r}") from error
+    except EntrypointError as error:
+        raise BadEnvironment(str(error)) from error
     except (UnregisteredEnv, Error) as error:
         near = _near(short, gymnasium.registry)
         raise BadEnvironment(f"environment.id {name!r} is not registered{near} ({error})") from error

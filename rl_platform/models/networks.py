@@ -5,10 +5,10 @@ Shape legend: B rows, F features, H units, S networks of equal shape side by sid
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rl_platform.data.entrypoint import EntrypointError, load_entrypoint
 from rl_platform.data.spaces import Spaces
 from rl_platform.models.dense import DenseLayers, dense_heads
 from rl_platform.models.encoders import SQRT2
@@ -132,15 +132,17 @@ def build_net(
 def _from_entrypoint(
     entrypoint: str, spaces: Spaces, heads: Mapping[str, int], kwargs: Mapping[str, Any]
 ) -> Net:
-    module, _, name = entrypoint.partition(":")
     try:
-        build = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise NetworkNotFoundError(
-            f"model.entrypoint {entrypoint!r} cannot be loaded ({error}); it must read module:callable, "
-            "with the module's folder on PYTHONPATH"
+        build = load_entrypoint(entrypoint, "model.entrypoint")
+    except EntrypointError as error:
+        raise NetworkNotFoundError(str(error)) from error
+    try:
+        net: Net = build(spaces, heads, **kwargs)
+    except Exception as error:
+        raise ValueError(
+            f"model.entrypoint {entrypoint!r}, called with spaces, heads and model.kwargs, raised "
+            f"{type(error).__name__}: {error}"
         ) from error
-    net: Net = build(spaces, heads, **kwargs)
     missing = [part for part in ("portable", "params", "state", "forward") if not hasattr(net, part)]
     if missing:
         raise ValueError(

@@ -121,22 +121,29 @@ def test_lists_and_other_float_types_are_taken_as_arrays() -> None:
     sample(lambda: (np.zeros(3, np.float64), 1, False, False))
 
 
-def test_a_reset_that_raises_is_named() -> None:
+@pytest.mark.parametrize("sound", [0, 1, 2])
+def test_a_reset_that_raises_is_named(sound: int) -> None:
+    """The first of an environment, that of a run's beginning, or that after an episode."""
+
     class NoReset(BrokenEnv):
         resets = 0
 
         def reset(self, **options: Any) -> Any:
             self.resets += 1
-            if self.resets > 1:
+            if self.resets > sound:
                 raise OSError("no such map")
             return super().reset()
 
-    adapter = GymnasiumAdapter(lambda: NoReset(lambda: GOOD), 1, name="NoReset-v0")
-    worker = RolloutWorker(adapter, {"default": SumActor(adapter.lanes["default"].spaces)})
+    def play() -> None:
+        over = (GOOD[0], 1.0, True, False)
+        adapter = GymnasiumAdapter(lambda: NoReset(lambda: over), 1, name="NoReset-v0")
+        RolloutWorker(adapter, {"default": SumActor(adapter.lanes["default"].spaces)}).sample(4)
+
     with pytest.raises(
         EnvironmentFault, match="'NoReset-v0' number 0, reset, field reset: raised OSError: no such map"
-    ):
-        worker.sample(1)
+    ) as caught:
+        play()
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 def test_a_constructor_that_raises_is_named() -> None:

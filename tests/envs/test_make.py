@@ -86,7 +86,7 @@ def test_a_step_limit_replaces_the_registered_one() -> None:
             Spec(entrypoint="no_such_module:make"),
             r"environment\.entrypoint .*there is no module 'no_such_module'",
         ),
-        (Spec(entrypoint="tests.envs.chains:ChianEnv"), "no callable 'ChianEnv'; did you mean ChainEnv"),
+        (Spec(entrypoint="tests.envs.chains:ChianEnv"), "has no 'ChianEnv'; did you mean ChainEnv"),
         (
             Spec(entrypoint="tests.envs.test_make:not_an_environment"),
             "made <class 'int'>; expected a gymnasium.Env",

@@ -336,8 +336,9 @@ def test_an_entrypoint_builds_a_network_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("entrypoint", "message"),
     [
-        ("nowhere:build", "model.entrypoint 'nowhere:build' cannot be loaded"),
-        (f"{__name__}:absent", "cannot be loaded.*must read module:callable"),
+        ("nowhere:build", "model.entrypoint 'nowhere:build': there is no module 'nowhere'; install it"),
+        (f"{__name__}:build_su", "has no 'build_su'; did you mean build_sum"),
+        (f"{__name__}:pytest", "model.kwargs, raised TypeError: .module. object is not callable"),
         (f"{__name__}:not_a_net", "returned object without portable, params, state, forward"),
     ],
 )
