@@ -79,7 +79,7 @@ $(SETUP): pyproject.toml constraints.txt
 	  echo "$(CURDIR)" > $(VENV)/.place; \
 	fi
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	@$(BIN)/uv pip install --quiet --constraint constraints.txt --group dev --editable '.[train,operator]'
+	@$(BIN)/uv pip install --quiet --constraint constraints.txt --group dev --editable '.[train,operator,ray]'
 	@cd $(VENV) && printf '%s\n' bin/* lib/python*/site-packages/[!_]* > .set-up
 endif
 

@@ -12,6 +12,11 @@ from rl_platform.tracking.report import Report
 
 REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0
+NOTED = {
+    "rollout/workers_lost": "{:.0f} workers lost",
+    "rollout/dropped_agent_steps": "{:,.0f} steps dropped",
+}
+"""Metrics that are shown where they are not zero."""
 
 
 class ProgressLine:
@@ -55,6 +60,7 @@ class ProgressLine:
             f"return {mean:.1f}" if mean is not None else "no episode yet",
             f"{speed:,.0f} steps/s",
         ]
+        parts += [text.format(report.metrics[key]) for key, text in NOTED.items() if report.metrics.get(key)]
         if left is not None:
             parts.append(f"{duration(left)} left")
         return " · ".join(parts)

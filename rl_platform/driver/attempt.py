@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
 
-from rl_platform.checkpoints.checkpoint import CheckpointRef
+from rl_platform.checkpoints.checkpoint import Checkpoint, CheckpointRef
 from rl_platform.driver.building import BadConfiguration, assemble, environments
 from rl_platform.driver.claiming import attempt_of_environment, open_store
 from rl_platform.driver.collapse import Collapse, parts_to_watch
@@ -24,10 +25,15 @@ from rl_platform.driver.telemetry import Telemetry
 from rl_platform.driver.warm_start import restore_policies
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.execution.item import Item
+from rl_platform.execution.plan import IDLE
 from rl_platform.spec.conditions import StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_settings import tracking_server
 from rl_platform.tracking.report import Report
+from rl_platform.workers.group import WorkerGroup
+from rl_platform.workers.remote_learner import LearnerLost, RemoteLearner
+
+log = logging.getLogger(__name__)
 
 DRAIN_GRACE_SECONDS = 20.0
 """How long an exact run that is asked to stop goes on towards its next scheduled checkpoint."""
@@ -58,14 +64,16 @@ class Attempt:
         self.watchdog = Watchdog(job.spec.environment.step_timeout_seconds, on_hang)
         self._refuse_bad_server()
         preflight(job, self.watchdog)
-        self.assembly = assemble(job, self.watchdog)
+        self.assembly = assemble(job, self.watchdog, folder.worker_logs)
         limit = job.spec.environment.max_episode_steps
-        episodes = episode_bound(limit, job.spec.rollouts.envs_per_worker)
+        episodes = episode_bound(limit, job.spec.rollouts.num_envs)
         collapse = Collapse(parts_to_watch(self.assembly))
         self.guard = DivergenceGuard(Bounds(episode_env_steps=episodes), collapse)
         self.counters = self.assembly.plan.counters
         self.last: CheckpointRef | None = None
         self.begun: tuple[int, int] | None = None  # env steps and updates of the checkpoint begun last
+        self.initial: Checkpoint | None = None  # where a learner that is lost early begins again
+        self.gone_back_to: Checkpoint | CheckpointRef | None = None
         self.startup_seconds: float | None = None
         self.train_seconds = 0.0  # of this attempt, without evaluations
         self.env_steps_before = 0
@@ -76,12 +84,15 @@ class Attempt:
         Whether there was a checkpoint. One that does not fit raises BadConfiguration, with nothing written.
         """
         self.store = open_store(self.job, self.folder)
+        self.assembly.start()
         resumed = resume and self._take_up()
         if not resumed:
             restore_policies(self.job, self.assembly)
             self.assembly.workers.reset(0)
             self.progress.next_checkpoint_update = self.job.spec.checkpoint.every_updates or 0
         self.store.claim()
+        if isinstance(self.assembly.run.learner, RemoteLearner) and not resumed:
+            self.initial = capture(self.assembly, self.progress, self.rule, self.guard)
         self.env_steps_before = self.counters.env_steps
         self.telemetry = Telemetry(
             self.job,
@@ -104,24 +115,71 @@ class Attempt:
             if done is not None:
                 self.telemetry.start()
                 return done
-        wall_before = self.progress.wall_seconds
+        while True:
+            try:
+                return self._train()
+            except LearnerLost as lost:
+                self._go_back(lost)
+
+    def _train(self) -> StopReason:
+        wall_before = self.progress.wall_seconds - self.train_seconds - self.paused
         for item in self.assembly.plan:
-            if self.startup_seconds is None:
+            if self.startup_seconds is None and self.assembly.workers.first_step_at is not None:
                 self._first_result()
             self.train_seconds = time.perf_counter() - self.started - self.paused
             self.progress.wall_seconds = wall_before + self.train_seconds + self.paused
-            reason = self._observe(item)
-            scheduled = self._checkpoint_due()
-            if reason is None:
-                # Before any checkpoint of this moment, which then knows that it was evaluated.
-                self._evaluate_if_due()
-                if self.asked_to_stop() and self._may_stop(scheduled):
-                    reason = StopReason.DRAINED
+            self._resize()
+            reason = self._standstill() if IDLE in item.info else self._advance(item)
             if reason is not None:
                 return reason
-            if self._to_save(scheduled) and not self.guard.suspects:
-                self.delayed.scheduled(self.save)
         raise AssertionError("a plan never ends by itself")
+
+    def _go_back(self, lost: LearnerLost) -> None:
+        """Make the learner anew and go on from the last checkpoint. Raises ``lost`` the second time there."""
+        learner, since = self.assembly.run.learner, self.last or self.initial
+        if since is self.gone_back_to or not isinstance(learner, RemoteLearner):
+            raise lost
+        self.gone_back_to = since
+        log.warning("%s; going back to %s", lost, self.last.uri if self.last else "the beginning")
+        wall_seconds = self.progress.wall_seconds
+        learner.start()
+        self.assembly.plan.settle()
+        if not self._take_up() and self.initial is not None:
+            put_back(self.initial, self.assembly, self.progress, self.rule, self.guard)
+        self.progress.wall_seconds, self.begun = wall_seconds, None
+        self.telemetry.went_back_to(self.counters.env_steps)
+
+    def _resize(self) -> None:
+        """Rollout workers join and leave between items."""
+        pods, workers = self.telemetry.desired_replicas(), self.assembly.workers
+        if pods is None or not isinstance(workers, WorkerGroup):
+            return
+        count = pods * self.job.spec.rollouts.workers_per_pod
+        if count != workers.count:
+            log.info(
+                "%d pods of rollout workers are wanted: %d workers now, not %d", pods, count, workers.count
+            )
+            for who in workers.resize(count):
+                log.info("rollout worker %s was drained", who)
+
+    def _standstill(self) -> StopReason | None:
+        """Nothing has come from rollout workers: look only at the clock and at what the run was asked."""
+        if self.asked_to_stop() and self._may_stop(scheduled=False):
+            return StopReason.DRAINED
+        return self.rule.reason(self._standing())
+
+    def _advance(self, item: Item) -> StopReason | None:
+        """Report, evaluate and checkpoint where it is due; why the run should stop, if it should."""
+        reason = self._observe(item)
+        scheduled = self._checkpoint_due()
+        if reason is None:
+            # Before any checkpoint of this moment, which then knows that it was evaluated.
+            self._evaluate_if_due()
+            if self.asked_to_stop() and self._may_stop(scheduled):
+                reason = StopReason.DRAINED
+        if reason is None and self._to_save(scheduled) and not self.guard.suspects:
+            self.delayed.scheduled(self.save)
+        return reason
 
     def save(self) -> None:
         """Write a checkpoint, unless this moment has one already.
@@ -201,6 +259,10 @@ class Attempt:
             counters.env_steps - self.env_steps_before
         ) / self.train_seconds
         metrics["rollout/episodes"] = float(counters.episodes)
+        if isinstance(self.assembly.workers, WorkerGroup):
+            metrics["rollout/workers"] = float(self.assembly.workers.count)
+            metrics["rollout/workers_lost"] = float(counters.replaced)
+            metrics["rollout/dropped_agent_steps"] = float(sum(counters.dropped.values()))
         agent_steps = dict(counters.agent_steps)
         report = Report(counters.env_steps, agent_steps, counters.updates, counters.iterations, wall, metrics)
         self.telemetry.report(report, self.assembly, self.last)

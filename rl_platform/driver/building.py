@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from rl_platform.algorithms import ALGORITHMS
@@ -25,8 +27,12 @@ from rl_platform.spec.algorithms import Custom
 from rl_platform.spec.model import DEFAULT_POLICY
 from rl_platform.spec.resources import LearnerSpec
 from rl_platform.spec.training_job import TrainingJob
-from rl_platform.workers.learner import Learner
+from rl_platform.workers.blueprint import Blueprint, Sampling
+from rl_platform.workers.group import WorkerGroup
+from rl_platform.workers.learner import Learner, Learning
 from rl_platform.workers.local import LocalWorkers
+from rl_platform.workers.ray_session import RaySession
+from rl_platform.workers.remote_learner import LearnerBlueprint, RemoteLearner
 from rl_platform.workers.replay_buffer import ReplayBuffer
 from rl_platform.workers.rollout_worker import ENVS_PER_SOURCE
 
@@ -43,10 +49,11 @@ class Assembly:
     name: str  # of the algorithm
     config: Any
     policies: dict[str, Policy]
-    adapter: EnvironmentAdapter
-    workers: LocalWorkers
+    environment: str  # its id or entrypoint
+    workers: LocalWorkers | WorkerGroup
     run: Run
     plan: Plan
+    session: RaySession | None  # where something of it is in other processes
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -64,8 +71,22 @@ class Assembly:
             actors[name].load(published.weights, published.knobs, published.version)
         return actors
 
+    def start(self) -> None:
+        """Make what is in other processes; it comes up while the caller goes on."""
+        if self.session is not None:
+            self.session.open()
+        if isinstance(self.run.learner, RemoteLearner):
+            self.run.learner.start()
+        if isinstance(self.workers, WorkerGroup):
+            self.workers.start()
+
     def close(self) -> None:
+        """End what it has made, and the Ray that it started."""
+        if isinstance(self.run.learner, RemoteLearner):
+            self.run.learner.close()
         self.workers.close()
+        if self.session is not None:
+            self.session.close()
 
 
 def environments(job: TrainingJob, count: int, watchdog: Watchdog | None = None) -> EnvironmentAdapter:
@@ -73,23 +94,28 @@ def environments(job: TrainingJob, count: int, watchdog: Watchdog | None = None)
 
     ``watchdog`` bounds the time that their constructors take.
     """
-    mapping = [(policy.name, list(policy.agents)) for policy in job.spec.policies] or [
-        (DEFAULT_POLICY, ["*"])
-    ]
     watching = watchdog.one_call(count) if watchdog is not None else nullcontext()
     try:
         with watching:
-            return make_adapter(job.spec.environment, count, mapping)
+            return make_adapter(job.spec.environment, count, agents_of(job))
     except ValueError as error:  # unknown ids and spaces that are not supported
         raise BadConfiguration(str(error)) from error
 
 
-def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:
-    """Build everything a run needs. Raises BadConfiguration or EnvironmentFault."""
+def agents_of(job: TrainingJob) -> list[tuple[str, list[str]]]:
+    """Policies with the patterns of their agents' names."""
+    return [(policy.name, list(policy.agents)) for policy in job.spec.policies] or [(DEFAULT_POLICY, ["*"])]
+
+
+def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | None = None) -> Assembly:
+    """Build everything a run needs; workers elsewhere are not started, and ``logs`` is where their output is
+    kept. Raises BadConfiguration or EnvironmentFault.
+    """
     refuse_unsupported(job)
     name, algorithm, config = chosen_algorithm(job)
     spec = job.spec
-    adapter = environments(job, spec.rollouts.envs_per_worker, watchdog)
+    # Where others sample, one environment tells the spaces.
+    adapter = environments(job, 1 if spec.rollouts.replicas else spec.rollouts.envs_per_worker, watchdog)
     try:
         policies = policies_of(job, adapter, algorithm, config)
         trained = tuple(each for each in policies if _is_trained(job, each))
@@ -97,37 +123,33 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None) -> Assembly:
     except ValueError as error:
         adapter.close()
         raise BadConfiguration(str(error)) from error
-    learner = Learner(
-        policies,
-        trained,
-        algorithm.learning(config),
-        spec.seed,
-        _device(spec.learner),
-        spec.learner.precision,
-    )
+    session = RaySession(logs) if spec.learner.replicas or spec.rollouts.replicas else None
+    learner = _learner(job, policies, trained, algorithm.learning(config), session)
     filters = {
         name: _filters(policy, spec.model)
         for name, policy in policies.items()
         if _filtered(policy, spec.model)
     }
-    workers = LocalWorkers(
-        adapter,
-        {name: make_actor(policy) for name, policy in policies.items()},
-        look_back=algorithm.look_back(config),
-        state_every=spec.model.recurrent.sequence_length if spec.model.recurrent.kind != "none" else None,
-        seed=spec.seed,
-        watchdog=watchdog,
-        collect_moments=bool(filters),
-        return_gamma=getattr(config, "gamma", 0.99),
-    )
-    run = Run(workers, learner, trained, schedule, filters=filters, exploration=algorithm.exploration(config))
+    behaviour: Sampling = {
+        "look_back": algorithm.look_back(config),
+        "state_every": spec.model.recurrent.sequence_length if spec.model.recurrent.kind != "none" else None,
+        "seed": spec.seed,
+        "collect_moments": bool(filters),
+        "return_gamma": getattr(config, "gamma", 0.99),
+    }
+    workers = _workers(job, policies, adapter, behaviour, watchdog, session)
     capacity = algorithm.replay_capacity(config)
+    if isinstance(workers, WorkerGroup):
+        # Replay buffers are in this process; otherwise data goes straight to a learner elsewhere.
+        workers.data_stays = bool(spec.learner.replicas) and not capacity
+    run = Run(workers, learner, trained, schedule, filters=filters, exploration=algorithm.exploration(config))
     if capacity:
         run.replay = {policy: ReplayBuffer(capacity, spec.seed) for policy in trained}
     run.publish(0, 0)
-    return Assembly(
-        job, name, config, policies, adapter, workers, run, algorithm.plan(run, config).validate()
-    )
+    plan = algorithm.plan(run, config).validate()
+    if isinstance(workers, WorkerGroup):
+        plan.wait = workers.wait
+    return Assembly(job, name, config, policies, adapter.name, workers, run, plan, session)
 
 
 def chosen_algorithm(job: TrainingJob) -> tuple[str, Algorithm, Any]:
@@ -164,15 +186,18 @@ def refuse_unsupported(job: TrainingJob) -> None:
     """Raises BadConfiguration naming the first field that asks for what this version cannot do."""
     spec = job.spec
     asked: Mapping[str, bool] = {
-        "rollouts.replicas above 0 (rollout workers in other processes)": spec.rollouts.replicas > 0,
-        "learner.replicas above 0 (learners in other processes)": spec.learner.replicas > 0,
+        "learner.replicas above 1 (data-parallel learners)": spec.learner.replicas > 1,
         f"rollouts.envsPerWorker above {ENVS_PER_SOURCE:,}": spec.rollouts.envs_per_worker > ENVS_PER_SOURCE,
         "replay.placement rollouts": spec.replay.placement != "driver",
     }
     for what, is_asked in asked.items():
         if is_asked:
+            raise BadConfiguration(f"spec.{what} is not supported yet: leave it at its default")
+    for field, group in (("rollouts", spec.rollouts), ("learner", spec.learner)):
+        if group.replicas and find_spec("ray") is None:
             raise BadConfiguration(
-                f"spec.{what} is not supported in one process yet: leave it at its default"
+                f"spec.{field}.replicas is {group.replicas}, and Ray is not installed: "
+                "install rl-platform[ray], or set it to 0 to work in this process"
             )
 
 
@@ -191,6 +216,41 @@ def _device(learner: LearnerSpec) -> str:
             "(and a torch built for it), or set it to 0"
         )
     return "cuda"
+
+
+def _learner(
+    job: TrainingJob,
+    policies: Mapping[str, Policy],
+    trained: Sequence[str],
+    learning: Learning,
+    session: RaySession | None,
+) -> Learner | RemoteLearner:
+    """In this process, or in one of its own."""
+    spec = job.spec.learner
+    if not spec.replicas or session is None:
+        return Learner(policies, trained, learning, job.spec.seed, _device(spec), spec.precision)
+    device = "cuda" if spec.gpus_per_replica else "cpu"
+    blueprint = LearnerBlueprint(policies, trained, learning, job.spec.seed, device, spec.precision)
+    return RemoteLearner(blueprint, session, spec.gpus_per_replica)
+
+
+def _workers(
+    job: TrainingJob,
+    policies: Mapping[str, Policy],
+    adapter: EnvironmentAdapter,
+    behaviour: Sampling,
+    watchdog: Watchdog | None,
+    session: RaySession | None,
+) -> LocalWorkers | WorkerGroup:
+    """In this process over the adapter, or elsewhere; then the adapter is closed."""
+    environment, rollouts = job.spec.environment, job.spec.rollouts
+    if not rollouts.replicas or session is None:
+        actors = {name: make_actor(policy) for name, policy in policies.items()}
+        return LocalWorkers(adapter, actors, watchdog=watchdog, **behaviour)
+    adapter.close()
+    timeout, count = environment.step_timeout_seconds, rollouts.envs_per_worker
+    blueprint = Blueprint(environment, count, agents_of(job), policies, timeout, behaviour)
+    return WorkerGroup(blueprint, rollouts.workers, session)
 
 
 def _is_trained(job: TrainingJob, name: str) -> bool:

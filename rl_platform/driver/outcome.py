@@ -21,11 +21,13 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLogError
+from rl_platform.workers.group import WorkersLost
 
 REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (BadConfiguration, FailureReason.BAD_CONFIGURATION),
     (EndpointError, FailureReason.BAD_CONFIGURATION),
     (EnvironmentFault, FailureReason.ENVIRONMENT_FAULT),
+    (WorkersLost, FailureReason.INTERNAL_ERROR),
     (CheckpointError, FailureReason.CHECKPOINT_FAILED),
     (ProgressLogError, FailureReason.CHECKPOINT_FAILED),
     (RunFolderError, FailureReason.CHECKPOINT_FAILED),
@@ -101,6 +103,7 @@ class Outcome:
         result.env_steps, result.agent_steps = counters.env_steps, dict(counters.agent_steps)
         result.updates, result.episodes = counters.updates, counters.episodes
         result.dropped, result.abandoned_agent_steps = dict(counters.dropped), counters.abandoned
+        result.workers_lost = counters.replaced
         result.wall_seconds = round(attempt.progress.wall_seconds, 3)
         result.startup_seconds = attempt.startup_seconds
         result.checkpoint = attempt.last.uri if attempt.last is not None else None

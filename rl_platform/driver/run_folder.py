@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 Taking = Literal["new", "overwrite", "resume"]
-OVERWRITTEN = frozenset({"spec.yaml", "progress.jsonl", "checkpoints", "result.json", "policy", "tracking"})
+OVERWRITTEN = frozenset(
+    {"spec.yaml", "progress.jsonl", "checkpoints", "result.json", "policy", "tracking", "logs"}
+)
 """What ``--overwrite`` removes. MLflow's store stays: a new champion is compared with the old one."""
 
 LOCK, RESULT = "run.lock", "result.json"
@@ -47,6 +49,10 @@ class RunFolder:
     @property
     def bundle(self) -> Path:
         return self.path / "policy"
+
+    @property
+    def worker_logs(self) -> Path:
+        return self.path / "logs"
 
     @contextmanager
     def held(self, taking: Taking) -> Iterator[bool]:

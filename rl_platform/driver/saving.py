@@ -29,8 +29,9 @@ class Progress:
 def capture(assembly: Assembly, progress: Progress, rule: StopRule, guard: DivergenceGuard) -> Checkpoint:
     """The whole run as JSON and arrays, between two results."""
     run, plan_state, plan_arrays = assembly.run, *assembly.plan.snapshot()
-    lanes, lane_arrays = assembly.workers.snapshot()
-    arrays: dict[str, Tree] = {"plan": plan_arrays, "lanes/0": lane_arrays}
+    lanes = assembly.workers.snapshot()
+    arrays: dict[str, Tree] = {"plan": plan_arrays}
+    arrays |= {f"lanes/{number}": leaves for number, (_, leaves) in enumerate(lanes)}
     replay: dict[str, Any] = {}
     for name in assembly.policies:
         published = run.published[name]
@@ -46,12 +47,12 @@ def capture(assembly: Assembly, progress: Progress, rule: StopRule, guard: Diver
             replay[name], arrays[f"replay/{name}"] = buffer.snapshot()
     state = {
         "algorithm": assembly.name,
-        "environment": assembly.adapter.name,
+        "environment": assembly.environment,
         "seed": assembly.job.spec.seed,
         "policies": {name: describe(assembly, name) for name in assembly.policies},
         "published": {name: each.version for name, each in run.published.items()},
         "plan": plan_state,
-        "lanes": lanes,
+        "lanes": [document for document, _ in lanes],
         "episodes": run.episodes.snapshot(),
         "replay": replay,
         "progress": asdict(progress),
@@ -84,7 +85,10 @@ def put_back(
     rule.restore(state["stop"])
     _republish(checkpoint, assembly)
     guard.restore(state["guard"], {name: run.published[name].weights for name in run.trained})
-    assembly.workers.restore(state["lanes"], checkpoint.arrays.get("lanes/0", {}))
+    arrays = checkpoint.arrays
+    assembly.workers.restore(
+        [(document, arrays.get(f"lanes/{number}", {})) for number, document in enumerate(state["lanes"])]
+    )
 
 
 def warm_start(checkpoint: Checkpoint, assembly: Assembly, policies: list[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl_platform.checkpoints.checkpoint import CheckpointRef
+from rl_platform.driver.edge_figures import EdgeFigure, EdgeFigures
 from rl_platform.driver.result import Result, State, versions
 from rl_platform.driver.run_folder import RunFolder
 from rl_platform.spec.conditions import FailureReason, StopReason
@@ -64,6 +65,7 @@ class Telemetry:
         self._checkpoint: CheckpointRef | None = None
         self._checkpoint_fault: str | None = None
         self._changed = _changed_since_written()
+        self._edges = EdgeFigures()
         self._open_endpoints()
 
     def run_id(self, stop: Callable[[], bool]) -> str | None:
@@ -85,13 +87,17 @@ class Telemetry:
             self.tracker.start()
 
     def report(self, report: Report, assembly: Assembly, checkpoint: CheckpointRef | None) -> None:
-        """One report to every outlet that is open."""
+        """One report to every outlet that is open. Edges are everywhere where workers are elsewhere."""
+        plan = assembly.plan
+        asked = self.metrics is not None and self.endpoints is not None
+        figures = self._edges.observe(plan) if asked or plan.wait is not None else {}
+        with_edges = replace(report, metrics=report.metrics | self._edges.metrics(figures))
+        report = with_edges if plan.wait is not None else report
         self.log.append(report)
         if self.metrics is not None and self.endpoints is not None:
-            counters = assembly.plan.counters
-            with_edges = replace(report, metrics=report.metrics | _edges(assembly))
+            counters = plan.counters
             self.metrics.observe(with_edges, counters.dropped, counters.version)
-            self.endpoints.publish(self._progress(report, assembly, checkpoint))
+            self.endpoints.publish(self._progress(report, assembly, figures, checkpoint))
         if self.on_report is not None:
             self.on_report(report)
 
@@ -104,14 +110,23 @@ class Telemetry:
         if self.metrics is not None:
             self.metrics.checkpointed(ref.env_steps, time.time())
 
+    def went_back_to(self, env_steps: int) -> None:
+        """The run goes on from an earlier moment: reports of later ones are taken back."""
+        self.log.truncate_after(env_steps)
+
     @property
     def drain_requested(self) -> bool:
         return self.endpoints is not None and self.endpoints.drain_requested
 
     def desired_stop(self) -> StopSpec | None:
         """Stop rules that replace those of the manifest, if somebody put them."""
-        desired = (self.endpoints.desired() if self.endpoints is not None else None) or self._changed
+        desired = self._desired()
         return desired.stop if desired is not None else None
+
+    def desired_replicas(self) -> int | None:
+        """Pods of rollout workers, if somebody put another number than that of the manifest."""
+        desired = self._desired()
+        return desired.replicas if desired is not None else None
 
     def warning(self) -> str | None:
         """What a person should know, such as an MLflow server that does not answer."""
@@ -128,6 +143,9 @@ class Telemetry:
             self.endpoints.wait_for_ack(LINGER_SECONDS)
             self.endpoints.close()
 
+    def _desired(self) -> Desired | None:
+        return (self.endpoints.desired() if self.endpoints is not None else None) or self._changed
+
     def _open_endpoints(self) -> None:
         port = endpoints_port(self.job)
         if port is None:
@@ -143,7 +161,13 @@ class Telemetry:
         self.endpoints = DriverEndpoints(int(port), token, self.metrics.registry, host)
         self.endpoints.publish(Progress(attempt=self.attempt, state=ProgressState.STARTING))
 
-    def _progress(self, report: Report, assembly: Assembly, checkpoint: CheckpointRef | None) -> Progress:
+    def _progress(
+        self,
+        report: Report,
+        assembly: Assembly,
+        figures: dict[str, EdgeFigure],
+        checkpoint: CheckpointRef | None,
+    ) -> Progress:
         desired = self.endpoints.desired() if self.endpoints is not None else None
         speed = report.metrics.get("time/env_steps_per_second")
         return Progress(
@@ -157,16 +181,18 @@ class Telemetry:
             env_steps_per_second=speed,
             wall_seconds=report.wall_seconds,
             eta_seconds=seconds_left(self.job.spec.stop, report),
+            workers_lost=assembly.plan.counters.replaced,
             checkpoint=_checkpoint_status(checkpoint),
             checkpoint_fault=self._checkpoint_fault,
             mlflow_run_id=self.tracker.run_id() if self.tracker is not None else None,
             edges=tuple(
                 EdgeProgress(
                     name=name,
-                    age_seconds=edge.age_seconds,
-                    items_per_second=edge.items / max(report.wall_seconds, 1e-9),
+                    depth=each.depth,
+                    age_seconds=each.age_seconds,
+                    items_per_second=each.items_per_second,
                 )
-                for name, edge in assembly.plan.edges.items()
+                for name, each in figures.items()
             ),
             desired_generation=desired.generation if desired is not None else None,
         )
@@ -187,6 +213,7 @@ class Telemetry:
             episodes=result.episodes,
             episode_return_mean=result.episode_return_mean,
             wall_seconds=result.wall_seconds,
+            workers_lost=result.workers_lost,
             checkpoint=_checkpoint_status(self._checkpoint),
             model=_model_status(result),
             mlflow_run_id=self.tracker.run_id() if self.tracker is not None else None,
@@ -222,15 +249,6 @@ def seconds_left(stop: StopSpec, report: Report) -> float | None:
     if stop.wall_seconds is not None:
         estimates.append(stop.wall_seconds - report.wall_seconds)
     return max(0.0, min(estimates)) if estimates else None
-
-
-def _edges(assembly: Assembly) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    for name, edge in assembly.plan.edges.items():
-        metrics[f"edge/{name}/depth"] = 0.0  # in one process nothing waits between operators
-        metrics[f"edge/{name}/age"] = edge.age_seconds
-        metrics[f"edge/{name}/rate"] = edge.items / edge.seconds if edge.seconds else 0.0
-    return metrics
 
 
 def _checkpoint_status(ref: CheckpointRef | None) -> CheckpointStatus | None:

@@ -14,6 +14,7 @@ from rl_platform.data.tree import Tree
 from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op
+from rl_platform.workers.fragment import fetched
 
 
 def select_experiences(policies: Sequence[str]) -> Op:
@@ -98,13 +99,17 @@ class Gathered:
 
     items: list[Item] = field(default_factory=list)
 
+    @property
+    def depth(self) -> int:
+        return len(self.items)
+
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
         documents: list[dict[str, Any]] = []
         arrays: Tree = {}
         for position, item in enumerate(self.items):
             trajectories = []
             for index, trajectory in enumerate(item.data):
-                document, leaves = encode_trajectory(trajectory)
+                document, leaves = encode_trajectory(fetched(trajectory))
                 trajectories.append(document)
                 arrays |= {f"{position}.{index}.{name}": leaf for name, leaf in leaves.items()}
             control = {"env_steps": item.env_steps, "agent_steps": item.agent_steps, "version": item.version}

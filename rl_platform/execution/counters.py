@@ -21,6 +21,7 @@ class Counters:
     version: int = 0  # policy version last published
     episodes: int = 0
     dropped: dict[str, int] = field(default_factory=dict)  # reason → agent steps not learned from
+    replaced: int = 0  # rollout workers that were lost
     abandoned: int = 0  # agent steps of open episodes that a restart ended: learned from, but in no return
 
     def add_agent_steps(self, steps: dict[str, int]) -> None:

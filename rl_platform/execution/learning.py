@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rl_platform.data.trajectory import Trajectory
 from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op
 from rl_platform.execution.run import Run
 from rl_platform.workers.objective import Objective, TargetColumns
+from rl_platform.workers.remote_learner import DataLost
 
 
 def train_one_step(
@@ -36,10 +36,14 @@ def train_one_step(
                     policy, item.info["samples"][policy], objective, knobs, target_columns
                 )
             else:
-                mine: list[Trajectory] = [each for each in item.data if each.policy == policy]
-                done, means = run.learner.update(
-                    policy, mine, item.recipe, objective, knobs, epochs, minibatch_size, target_kl
-                )
+                mine = [each for each in item.data if each.policy == policy]
+                try:
+                    done, means = run.learner.update(
+                        policy, mine, item.recipe, objective, knobs, epochs, minibatch_size, target_kl
+                    )
+                except DataLost:
+                    counters.drop("data lost", sum(each.steps for each in mine))
+                    continue
             steps = max(steps, done)
             stats |= {f"train/{policy}/{name}": value for name, value in means.items()}
         counters.updates += steps

@@ -53,14 +53,23 @@ class Source(Protocol):
     @property
     def detail(self) -> str: ...
 
+    @property
+    def state(self) -> State | None:
+        """What it holds back from before a checkpoint; see `settle`."""
+
     def issue(self) -> None:
         """Start work elsewhere, as far as the source's credit allows."""
 
     def waits(self) -> list[Ref]:
-        """References outstanding elsewhere; empty in one process."""
+        """References outstanding elsewhere, of which `take` can use any; empty where it needs none."""
 
-    def take(self, counters: Counters) -> Item:
-        """The next finished item; only now do the counters grow."""
+    def take(self, counters: Counters, ready: Ref | None = None) -> Item | None:
+        """The next finished item, of reference ``ready`` where `waits` gave some; only now do the counters
+        grow. None where nothing came of it.
+        """
+
+    def settle(self, counters: Counters) -> None:
+        """Await what is outstanding elsewhere, and hold it for the next calls of `take`."""
 
 
 @dataclass(slots=True)
@@ -70,4 +79,4 @@ class Edge:
     items: int = 0
     env_steps: int = 0
     seconds: float = 0.0  # inside the operator
-    age_seconds: float = 0.0  # of the last item, since its data was sampled
+    age_seconds: float = 0.0  # of the last item, since its data was asked for

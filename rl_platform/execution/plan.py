@@ -4,7 +4,8 @@
 
 `describe` prints it, `validate` refuses a wrong one before anything starts, iterating runs it. Items are
 pushed depth first through plain calls, so the traceback of a failing operator is the plan's own. Nothing is
-polled: where a source works elsewhere, the runner blocks until the first outstanding reference is ready.
+polled: where a source works elsewhere, the runner blocks until the first outstanding reference is ready, and
+says after `IDLE_SECONDS` without one that it is idle, so that the driver can look at what it was asked.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind, Ref
 from rl_platform.execution.parts import Edge, Op, PlanError, Source, State
 
-Waiter = Callable[[list[Ref]], Ref]
+Waiter = Callable[[list[Ref], float], Ref | None]
+"""The first of the references that is ready, or None after so many seconds."""
+IDLE_SECONDS = 1.0
+IDLE = "idle"
+"""Marks a result that says only that nothing has come."""
 HEARTBEAT_ENV_STEPS = 2048
 """A plan whose output is silent (a replay buffer filling up) still hands the driver a result this often."""
 
@@ -112,19 +117,27 @@ class Plan:
         self.validate()
         self.edges = {name: self.edges.get(name, Edge()) for name in self.names()}
         while True:
-            name = self._next_flow()
-            flow = self.flows[name]
-            began = time.perf_counter()
-            item = flow.source.take(self.counters)
-            self._account(f"{name}/{flow.source.name}", item, began)
-            results = self._push(name, flow.ops, item)
+            name, item = self._next_item()
+            if item is None:
+                yield Item(Kind.RESULT, info={IDLE: True})
+                continue
+            results = self._push(name, self.flows[name].ops, item)
             if name == self.output:
                 yield from self._reported(results)
             elif self.counters.env_steps - self.reported >= HEARTBEAT_ENV_STEPS:
                 yield from self._reported([Item(Kind.RESULT)])
 
+    def depths(self) -> dict[str, int]:
+        """What waits now at each source and operator: for an answer, or for the rest of its batch."""
+        found: dict[str, int] = {}
+        for name, flow in self.flows.items():
+            found[f"{name}/{flow.source.name}"] = getattr(flow.source, "depth", 0)
+            found |= {f"{name}/{op.name}": getattr(op.state, "depth", 0) for op in flow.ops}
+        return found
+
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
-        """Counters and the state of every operator that has one. Between results nothing is in flight."""
+        """Counters and the state of every part that has one; what sources have in flight is awaited."""
+        self.settle()
         operators: dict[str, Any] = {}
         arrays: Tree = {}
         for name, part in self._states().items():
@@ -135,6 +148,11 @@ class Plan:
             "operators": operators,
             "reported": self.reported,
         }, arrays
+
+    def settle(self) -> None:
+        """Await what sources have in flight; they hold it."""
+        for flow in self.flows.values():
+            flow.source.settle(self.counters)
 
     def restore(self, state: dict[str, Any], arrays: Tree) -> None:
         """Put a snapshot back. Raises PlanError where it belongs to another plan."""
@@ -154,28 +172,33 @@ class Plan:
             part.restore(state["operators"][name], leaves)
 
     def _states(self) -> dict[str, State]:
-        return {
-            f"{name}/{op.name}": op.state
-            for name, flow in self.flows.items()
-            for op in flow.ops
-            if op.state is not None
-        }
-
-    def _next_flow(self) -> str:
-        outstanding: dict[int, str] = {}
-        refs: list[Ref] = []
+        states: dict[str, State] = {}
         for name, flow in self.flows.items():
+            parts: list[Source | Op] = [flow.source, *flow.ops]
+            states |= {f"{name}/{part.name}": part.state for part in parts if part.state is not None}
+        return states
+
+    def _next_item(self) -> tuple[str, Item | None]:
+        """The flow that is due, and what its source gives; None where nothing came in time.
+
+        Sources of the other flows are asked to issue too: their work goes on meanwhile.
+        """
+        for flow in self.flows.values():
             flow.source.issue()
-            for ref in flow.source.waits():
-                outstanding[id(ref)] = name
-                refs.append(ref)
+        name = self.output if self.pace is None else self.pace.due(self.flows, self.counters)
+        source, ready = self.flows[name].source, None
+        began = time.perf_counter()
+        refs = source.waits()
         if refs:
             if self.wait is None:
-                raise PlanError("a source works outside this process: the plan needs a waiter")
-            return outstanding[id(self.wait(refs))]
-        if self.pace is None:
-            return self.output
-        return self.pace.due(self.flows, self.counters)
+                raise PlanError(f"{name}/{source.name} works outside this process: the plan needs a waiter")
+            ready = self.wait(refs, IDLE_SECONDS)
+            if ready is None:
+                return name, None
+        item = source.take(self.counters, ready)
+        if item is not None:
+            self._account(f"{name}/{source.name}", item, began)
+        return name, item
 
     def _push(self, flow: str, ops: tuple[Op, ...], item: Item) -> list[Item]:
         items = [item]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from rl_platform.data.recipe import TransitionFn
 from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind, Ref
-from rl_platform.execution.parts import Op
+from rl_platform.execution.parts import Op, State
 from rl_platform.execution.plan import Flow
 from rl_platform.execution.run import Run
+from rl_platform.workers.fragment import fetched
 
 
 def store_to_replay(run: Run, transitions: TransitionFn) -> Op:
@@ -19,7 +20,7 @@ def store_to_replay(run: Run, transitions: TransitionFn) -> Op:
     def store(item: Item, counters: Counters) -> list[Item]:
         del counters
         for trajectory in item.data:
-            run.replay[trajectory.policy].add(transitions(trajectory))
+            run.replay[trajectory.policy].add(transitions(fetched(trajectory)))
         return [item]
 
     detail = transitions.__qualname__.split(".")[0]
@@ -36,6 +37,7 @@ class Replay:
     name: str = "replay"
     gives: Kind = Kind.SAMPLE
     site: str = "replay"
+    state: State | None = None
 
     @property
     def detail(self) -> str:
@@ -47,7 +49,11 @@ class Replay:
     def waits(self) -> list[Ref]:
         return []
 
-    def take(self, counters: Counters) -> Item:
+    def settle(self, counters: Counters) -> None:
+        """Nothing is outstanding."""
+
+    def take(self, counters: Counters, ready: Ref | None = None) -> Item:
+        del ready
         run = self.run
         samples = {
             policy: run.replay[policy].sample(self.minibatches, self.batch_size)

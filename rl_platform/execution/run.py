@@ -6,15 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from rl_platform.execution.episodes import EpisodeWindow
 from rl_platform.models.filters import PolicyFilters
+from rl_platform.workers.group import WorkerGroup
 from rl_platform.workers.learner import Learner
+from rl_platform.workers.local import LocalWorkers
+from rl_platform.workers.remote_learner import RemoteLearner
 from rl_platform.workers.replay_buffer import ReplayBuffer
-from rl_platform.workers.rollout_worker import Fragment
 
 Schedule = Callable[[int], dict[str, float]]
 """env steps → the scheduled values of that moment, by snake_case field name; always all of them."""
@@ -29,23 +31,14 @@ class Published:
     version: int
 
 
-class Workers(Protocol):
-    """Rollout workers, wherever they are."""
-
-    num_envs: int  # of one worker
-    count: int
-
-    def sample(self, worker: int, ticks: int, published: Mapping[str, Published]) -> Fragment: ...
-
-
 @dataclass
 class Run:
     """The parts of one run. Made by the driver, used by `plan` functions, saved by the driver's
     checkpoints.
     """
 
-    workers: Workers
-    learner: Learner
+    workers: LocalWorkers | WorkerGroup
+    learner: Learner | RemoteLearner
     trained: tuple[str, ...]
     schedule: Schedule
     replay: dict[str, ReplayBuffer] = field(default_factory=dict)

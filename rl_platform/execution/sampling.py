@@ -6,22 +6,27 @@ import time
 from dataclasses import dataclass, field
 
 from rl_platform.execution.counters import Counters
+from rl_platform.execution.fragments import HeldFragments, taken
 from rl_platform.execution.item import Item, Kind, Ref
 from rl_platform.execution.plan import Flow
+from rl_platform.execution.remote_sampling import Order, RemoteRollouts
 from rl_platform.execution.run import Run
+from rl_platform.workers.group import WorkerGroup
+from rl_platform.workers.local import LocalWorkers
 
 
 @dataclass
 class Rollouts:
-    """Asks the workers in turn; each request carries the policies published by then."""
+    """Samples in this process, with the policies published by then."""
 
     run: Run
+    workers: LocalWorkers
     ticks: int
     detail: str
     name: str = "rollouts"
     gives: Kind = Kind.ROLLOUT
     site: str = "rollouts"
-    turn: int = field(default=0)
+    state: HeldFragments = field(default_factory=HeldFragments)  # of a checkpoint made with remote workers
 
     def issue(self) -> None:
         """Sampling happens in `take`."""
@@ -29,36 +34,37 @@ class Rollouts:
     def waits(self) -> list[Ref]:
         return []
 
-    def take(self, counters: Counters) -> Item:
-        run, born = self.run, time.monotonic()
-        worker = counters.iterations % run.workers.count if run.workers.count > 1 else 0
-        fragment = run.workers.sample(worker, self.ticks, run.published)
-        counters.env_steps += fragment.env_steps
-        counters.add_agent_steps(fragment.agent_steps)
-        counters.episodes += len(fragment.episodes)
-        counters.abandoned += fragment.discarded
-        run.episodes.add(fragment.episodes)
-        trajectories = tuple(fragment.trajectories.values())
-        return Item(
-            Kind.ROLLOUT,
-            trajectories,
-            fragment.env_steps,
-            fragment.agent_steps,
-            source=worker,
-            sequence=trajectories[0].sequence,
-            version=min(trajectory.version for trajectory in trajectories),
-            born=born,
-            info={"moments": fragment.moments},
-        )
+    def settle(self, counters: Counters) -> None:
+        """Nothing is outstanding."""
+
+    def take(self, counters: Counters, ready: Ref | None = None) -> Item:
+        del ready
+        born, held = time.monotonic(), self.state.fragments
+        fragment = held.popleft() if held else self.workers.sample(0, self.ticks, self.run.published)
+        return taken(self.run, counters, fragment, born)
 
 
-def rollouts(run: Run, *, env_steps: int = 0, ticks: int = 0) -> Flow:
+def rollouts(
+    run: Run,
+    *,
+    env_steps: int = 0,
+    ticks: int = 0,
+    order: Order = "worker",
+    in_flight: int = 1,
+    max_lag: int | None = None,
+) -> Flow:
     """Fragments of ``ticks`` steps of every environment, or of as many as make ``env_steps`` over all
     workers.
+
+    Workers in other processes are asked in rounds, and their fragments taken in the order of the workers
+    (``order="worker"``: reproducible), or each as soon as it is ready (``"ready"``), with up to ``in_flight``
+    requests outstanding at each of them. A fragment sampled with a policy more than ``max_lag`` versions
+    old is dropped and counted. In this process fragments are sampled when they are taken.
     """
-    if not ticks:
-        ticks = max(1, round(env_steps / (run.workers.num_envs * run.workers.count)))
-    total = ticks * run.workers.num_envs
-    return Flow(
-        Rollouts(run, ticks, f"{ticks} ticks of {run.workers.num_envs} environments: {total} env steps")
-    )
+    workers = run.workers
+    if isinstance(workers, WorkerGroup):
+        return Flow(RemoteRollouts(run, workers, env_steps, ticks, order, in_flight, max_lag))
+    ticks = ticks or max(1, -(-env_steps // workers.num_envs))
+    total = ticks * workers.num_envs
+    detail = f"{ticks} ticks of {workers.num_envs} environments: {total} env steps"
+    return Flow(Rollouts(run, workers, ticks, detail))

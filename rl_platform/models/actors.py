@@ -161,14 +161,19 @@ class TorchActor(Definition):
         return self._torch.from_numpy(leaf if leaf.flags.writeable else leaf.copy())
 
 
-def make_actor(policy: Policy, executor: Executor = "auto") -> NumpyActor | TorchActor:
-    """Numpy for portable networks of up to 300,000 parameters without convolutions, otherwise torch."""
+def make_actor(
+    policy: Policy, executor: Executor = "auto", threads: int | None = None
+) -> NumpyActor | TorchActor:
+    """Numpy for portable networks of up to 300,000 parameters without convolutions, otherwise torch.
+
+    ``threads``: see `TorchActor`.
+    """
     if executor == "auto":
         convolves = any(leaf.kind == "image" for leaf in policy.spaces.obs.values())
         convolves = convolves or any(len(param.shape) == 4 for param in policy.net.params)
         small = policy.layout.size < NUMPY_LIMIT
         executor = "numpy" if policy.net.portable and small and not convolves else "torch"
-    return NumpyActor(policy) if executor == "numpy" else TorchActor(policy)
+    return NumpyActor(policy) if executor == "numpy" else TorchActor(policy, threads)
 
 
 def draw_noise(

@@ -42,7 +42,7 @@ class Learner:
         self.trained = tuple(trained)
         self.policies = dict(policies)
         self.learners = {
-            name: PolicyLearner(policy, learning, _seed(seed, position), device, precision)
+            name: PolicyLearner(policy, learning, policy_seed(seed, position), device, precision)
             for position, (name, policy) in enumerate(policies.items())
         }
 
@@ -210,6 +210,6 @@ def _state_path(path: str) -> str:
     return path if path.startswith(f"{STATE}/") else f"{STATE}/{path}"
 
 
-def _seed(seed: int, position: int) -> int:
+def policy_seed(seed: int, position: int) -> int:
     """Another stream for each policy of a run."""
     return int(np.random.SeedSequence([seed, position]).generate_state(1, np.uint64)[0] >> 1)

@@ -76,13 +76,18 @@ class LocalWorkers:
         """New episodes everywhere, from seeds derived with ``key``. See `RolloutWorker.reset`."""
         self.worker.reset(key)
 
-    def snapshot(self) -> tuple[dict[str, Any], Tree]:
-        """See `RolloutWorker.snapshot`."""
-        return self.worker.snapshot()
+    def snapshot(self) -> list[tuple[dict[str, Any], Tree]]:
+        """See `RolloutWorker.snapshot`, of each worker."""
+        return [self.worker.snapshot()]
 
-    def restore(self, document: Mapping[str, Any], arrays: Tree) -> None:
-        """See `RolloutWorker.restore`."""
-        self.worker.restore(document, arrays)
+    def restore(self, states: list[tuple[dict[str, Any], Tree]]) -> None:
+        """See `RolloutWorker.restore`. What more workers were at is not gone on with."""
+        document, arrays = states[0]
+        if document.get("lost"):
+            self.worker.sequence = document["sequence"]
+            self.worker.reset(-1 - self.worker.sequence)
+        else:
+            self.worker.restore(document, arrays)
 
     def close(self) -> None:
         """Close the environments."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from rl_platform.execution.concurrency import EnvStepsPerUpdate, concurrently
 from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op, PlanError
-from rl_platform.execution.plan import HEARTBEAT_ENV_STEPS, Flow
+from rl_platform.execution.plan import HEARTBEAT_ENV_STEPS, IDLE, Flow
 
 
 @dataclass
@@ -26,13 +27,16 @@ class Numbers:
     detail: str = ""
     steps: int = 10
     made: int = 0
+    state: None = None
 
     def issue(self) -> None: ...
 
     def waits(self) -> list[Any]:
         return []
 
-    def take(self, counters: Counters) -> Item:
+    def settle(self, counters: Counters) -> None: ...
+
+    def take(self, counters: Counters, ready: Any = None) -> Item:
         self.made += 1
         counters.env_steps += self.steps
         return Item(self.gives, env_steps=self.steps, sequence=self.made)
@@ -174,7 +178,7 @@ def test_every_fires_once_per_period_however_far_a_step_reaches() -> None:
 class Elsewhere:
     """A source that works in a thread pool, as one on Ray works in actors."""
 
-    gives, site, detail = Kind.ROLLOUT, "rollouts", ""
+    gives, site, detail, state = Kind.ROLLOUT, "rollouts", "", None
 
     def __init__(self, name: str, pool: ThreadPoolExecutor) -> None:
         self.name, self.pool = name, pool
@@ -189,16 +193,17 @@ class Elsewhere:
     def waits(self) -> list[Any]:
         return list(self.pending)
 
-    def take(self, counters: Counters) -> Item:
+    def settle(self, counters: Counters) -> None: ...
+
+    def take(self, counters: Counters, ready: Any = None) -> Item:
         counters.env_steps += 1
-        done = next(each for each in self.pending if each.done())
-        self.pending.remove(done)
-        return Item(Kind.ROLLOUT, sequence=done.result())
+        self.pending.remove(ready)
+        return Item(Kind.ROLLOUT, sequence=ready.result())
 
 
-def first_ready(refs: list[Any]) -> Any:
-    done = wait(refs, return_when=FIRST_COMPLETED).done
-    return next(ref for ref in refs if ref in done)
+def first_ready(refs: list[Any], seconds: float) -> Any:
+    done = wait(refs, timeout=seconds, return_when=FIRST_COMPLETED).done
+    return next((ref for ref in refs if ref in done), None)
 
 
 def test_the_runner_blocks_for_the_first_ready_reference_of_sources_that_work_elsewhere() -> None:
@@ -208,3 +213,18 @@ def test_the_runner_blocks_for_the_first_ready_reference_of_sources_that_work_el
         seen = [item.sequence for item in itertools.islice(iter(plan), 20)]
     assert sorted(seen)[:15] == list(range(1, 16))
     assert plan.counters.env_steps == 20
+
+
+def test_a_source_that_has_nothing_for_long_lets_the_driver_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rl_platform.execution.plan.IDLE_SECONDS", 0.01)
+    go = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        source = Elsewhere("remote", pool)
+        source.pending = [pool.submit(lambda: int(go.wait(60)))] * 2
+        plan = Flow(source).then(op("report", passing)).as_plan("p")
+        plan.wait = first_ready
+        results = iter(plan)
+        assert IDLE in next(results).info
+        assert plan.counters.iterations == 0
+        go.set()
+        assert any(IDLE not in item.info for item in itertools.islice(results, 6000))

@@ -44,7 +44,7 @@ def test_agents_act_with_the_policy_whose_pattern_their_name_matches() -> None:
     assert actors["red"].act(one, {}, None, None).env_action.tolist() == [1]
     assert actors["blue"].act(one, {}, None, None).env_action.tolist() == [0]
     assert assembly.plan.counters.agent_steps == {"red": 8192, "blue": 8192}
-    lanes = assembly.adapter.lanes
+    lanes = assembly.workers.worker.adapter.lanes
     names = {name: sorted({lane.agents[i] for i in lane.agent}) for name, lane in lanes.items()}
     assert names == {"red": ["red_0", "red_1"], "blue": ["blue_0", "blue_1"]}
 

@@ -1,0 +1,138 @@
+"""Rollout workers in other processes as a source: requests go out as far as credit allows, fragments come
+back, and what was lost with a worker is counted and asked for again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rl_platform.execution.counters import Counters
+from rl_platform.execution.fragments import HeldFragments, sampled_with, taken
+from rl_platform.execution.item import Item, Kind, Ref
+from rl_platform.execution.run import Run
+from rl_platform.workers.fragment import Fragment
+from rl_platform.workers.group import Request, WorkerGroup, WorkerLost
+
+log = logging.getLogger(__name__)
+
+Order = Literal["worker", "ready"]
+LOST = "worker lost (estimate)"
+LAG = "policy lag"
+
+
+@dataclass
+class RemoteRollouts:
+    """Fragments of a group of workers. The next request to a worker carries what is published by then."""
+
+    run: Run
+    group: WorkerGroup
+    env_steps: int  # over all workers; 0: ``ticks`` for each
+    ticks: int
+    order: Order = "worker"
+    in_flight: int = 1
+    max_lag: int | None = None
+    name: str = "rollouts"
+    gives: Kind = Kind.ROLLOUT
+    site: str = "rollouts"
+    state: HeldFragments = field(default_factory=HeldFragments)
+    outstanding: deque[Request] = field(default_factory=deque)
+    owed: list[int] = field(default_factory=list)  # workers whose request of this round was lost
+
+    @property
+    def detail(self) -> str:
+        ahead = f", {self.in_flight} requests in flight" if self.in_flight > 1 else ""
+        size = f"{self._ticks()} ticks of {self.group.num_envs} environments"
+        return f"{self.group.count} workers, {size} each, in order of {self.order}{ahead}"
+
+    @property
+    def depth(self) -> int:
+        """Requests and fragments on their way."""
+        return len(self.outstanding) + len(self.state.fragments)
+
+    def issue(self) -> None:
+        """Ask workers that have credit; a round begins when the one before has been taken wholly."""
+        self.group.revive()
+        if self.state.fragments:
+            return
+        if self.order == "ready":
+            asked = [request.worker for request in self.outstanding]
+            for turn in range(self.in_flight):
+                for worker in self.group.ready():
+                    if asked.count(worker) <= turn:
+                        self._ask(worker)
+                        asked.append(worker)
+        elif self.outstanding or self.owed:
+            self._ask_again()
+        else:
+            for worker in self.group.ready():
+                self._ask(worker)
+
+    def waits(self) -> list[Ref]:
+        """All that is outstanding, the oldest first; of a round only what comes next."""
+        if self.state.fragments or not self.outstanding:
+            return []
+        chosen = [self.outstanding[0]] if self.order == "worker" else self.outstanding
+        return [request.report for request in chosen]
+
+    def take(self, counters: Counters, ready: Ref | None = None) -> Item | None:
+        """None where the worker was lost, the fragment is too old, or no worker is there."""
+        if self.state.fragments:
+            return self._accepted(self.state.fragments.popleft(), counters, time.monotonic())
+        if ready is None:
+            self.group.pause()
+            return None
+        request = next(each for each in self.outstanding if each.report is ready)
+        fragment = self._received(request, counters)
+        return None if fragment is None else self._accepted(fragment, counters, request.born)
+
+    def settle(self, counters: Counters) -> None:
+        """Every request that is outstanding becomes a fragment that is held, or is lost and counted; what was
+        asked of workers that are not there yet is taken back.
+        """
+        while self.outstanding:
+            if not self.group.comes(self.outstanding[0]):
+                self.outstanding.popleft()
+                continue
+            fragment = self._received(self.outstanding[0], counters)
+            if fragment is not None:
+                self.state.fragments.append(fragment)
+        self.owed.clear()
+
+    def _ask(self, worker: int) -> None:
+        self.outstanding.append(self.group.request(worker, self._ticks(), self.run.published))
+
+    def _ask_again(self) -> None:
+        """Of a worker that was replaced at once. One that is down for longer is left out of this round."""
+        owed, self.owed = self.owed, []
+        for worker in owed:
+            if worker in self.group.ready():
+                self._ask(worker)
+
+    def _received(self, request: Request, counters: Counters) -> Fragment | None:
+        self.outstanding.remove(request)
+        try:
+            return self.group.receive(request)
+        except WorkerLost as lost:
+            if lost.at_work:
+                per_env_step = sum(counters.agent_steps.values()) / max(1, counters.env_steps)
+                counters.drop(LOST, round(request.ticks * self.group.num_envs * (per_env_step or 1)))
+                counters.replaced += 1
+            if self.order == "worker":
+                self.owed.append(request.worker)
+            log.warning("%s", lost)
+            return None
+
+    def _accepted(self, fragment: Fragment, counters: Counters, born: float) -> Item | None:
+        item = taken(self.run, counters, fragment, born)
+        if self.max_lag is not None and counters.version - sampled_with(self.run, fragment) > self.max_lag:
+            counters.drop(LAG, sum(fragment.agent_steps.values()))
+            return None
+        return item
+
+    def _ticks(self) -> int:
+        workers = max(1, self.group.count)
+        return self.ticks or max(1, -(-self.env_steps // (self.group.num_envs * workers)))

@@ -1,0 +1,50 @@
+"""What a rollout worker is made of, so that it can be made anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from rl_platform.envs.make import EnvironmentSpec, make_adapter
+from rl_platform.envs.watchdog import Watchdog
+from rl_platform.models.actors import make_actor
+from rl_platform.models.policy import Policy
+from rl_platform.workers.rollout_worker import RolloutWorker
+
+
+class Sampling(TypedDict):
+    """How workers sample; see `RolloutWorker`."""
+
+    look_back: int
+    state_every: int | None
+    seed: int
+    collect_moments: bool
+    return_gamma: float
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """``num_envs`` environments, and the policies that act in them."""
+
+    environment: EnvironmentSpec
+    num_envs: int
+    agents: Sequence[tuple[str, Sequence[str]]]  # policy, patterns of its agents' names
+    policies: Mapping[str, Policy]
+    step_timeout_seconds: float
+    sampling: Sampling
+
+    def build(self, source: int, on_hang: Callable[[str], None]) -> RolloutWorker:
+        """Worker number ``source``, in a process that does nothing else. Raises what its environment
+        raises.
+        """
+        watchdog = Watchdog(self.step_timeout_seconds, on_hang)
+        with watchdog.one_call(self.num_envs):
+            adapter = make_adapter(self.environment, self.num_envs, self.agents)
+        return RolloutWorker(
+            adapter,
+            {name: make_actor(policy, threads=1) for name, policy in self.policies.items()},
+            source=source,
+            watchdog=watchdog,
+            **self.sampling,
+        )

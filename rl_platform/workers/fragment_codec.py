@@ -1,0 +1,63 @@
+"""A fragment as one JSON document and one tree, for checkpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rl_platform.data.moments import Moments
+from rl_platform.data.trajectory import Trajectory
+from rl_platform.data.trajectory_codec import decode_trajectory, encode_trajectory
+from rl_platform.data.tree import Tree
+from rl_platform.workers.fragment import Episode, Fragment, RemoteTrajectory, fetched
+
+
+def encode_fragment(fragment: Fragment) -> tuple[dict[str, Any], Tree]:
+    """Arrays are not copied."""
+    arrays: Tree = {}
+    trajectories: dict[str, Any] = {}
+    for policy, trajectory in fragment.trajectories.items():
+        trajectories[policy], leaves = encode_trajectory(fetched(trajectory))
+        arrays |= {f"{policy}|{name}": leaf for name, leaf in leaves.items()}
+    moments = []
+    for index, (policy, by_path) in enumerate(fragment.moments):
+        moments.append([policy, {path: each.count for path, each in by_path.items()}])
+        for path, each in by_path.items():
+            arrays[f"moments{index}|{path}|mean"], arrays[f"moments{index}|{path}|m2"] = each.mean, each.m2
+    document = {
+        "trajectories": trajectories,
+        "env_steps": fragment.env_steps,
+        "agent_steps": dict(fragment.agent_steps),
+        "episodes": [[it.episode_return, it.length, it.agent_returns] for it in fragment.episodes],
+        "discarded": fragment.discarded,
+        "moments": moments,
+    }
+    return document, arrays
+
+
+def decode_fragment(document: dict[str, Any], arrays: Tree) -> Fragment:
+    """The inverse of `encode_fragment`."""
+    trajectories: dict[str, Trajectory | RemoteTrajectory] = {}
+    for policy, each in document["trajectories"].items():
+        prefix = f"{policy}|"
+        leaves = {name.removeprefix(prefix): leaf for name, leaf in arrays.items() if name.startswith(prefix)}
+        trajectories[policy] = decode_trajectory(each, leaves)
+    moments = []
+    for index, (policy, counts) in enumerate(document["moments"]):
+        place = f"moments{index}"
+        moments.append(
+            (
+                policy,
+                {
+                    path: Moments(count, arrays[f"{place}|{path}|mean"], arrays[f"{place}|{path}|m2"])
+                    for path, count in counts.items()
+                },
+            )
+        )
+    return Fragment(
+        trajectories,
+        document["env_steps"],
+        document["agent_steps"],
+        [Episode(*each) for each in document["episodes"]],
+        document["discarded"],
+        moments,
+    )

@@ -1,0 +1,293 @@
+"""Rollout workers as Ray actors: they are asked, join and leave, and are replaced where they are lost.
+
+Nothing of Ray is imported before a group is started.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from rl_platform.data.tree import Tree
+from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.workers.blueprint import Blueprint
+from rl_platform.workers.fragment import Fragment
+from rl_platform.workers.local import PublishedPolicy
+from rl_platform.workers.ray_session import RaySession
+from rl_platform.workers.remote_worker import Broken, RemoteWorker
+
+log = logging.getLogger(__name__)
+
+Ref = Any
+BY_VALUE_BYTES = 64 * 1024
+"""Weights up to this size travel inside the request; larger ones lie in the object store once."""
+INLINE_BYTES = 4096
+"""Holds what is told of a fragment; trajectories are larger."""
+GIVE_UP = 4
+"""Where every worker was lost so many times in a row without a fragment, the run ends."""
+LONGEST_WAIT_SECONDS = 60.0
+STARTING_SECONDS = 10.0
+"""How long a checkpoint waits for a worker that has never answered."""
+
+
+class WorkerLost(Exception):
+    """A worker is gone, and with it what it was asked for. ``at_work``: it may have worked on just that."""
+
+    def __init__(self, message: str, at_work: bool) -> None:
+        super().__init__(message)
+        self.at_work = at_work
+
+
+class WorkersLost(Exception):
+    """All workers are lost again and again; the message says how the last one ended."""
+
+
+class RemoteTraceback(Exception):
+    """The text of a traceback in another process; the cause of what is raised here."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One fragment that was asked for."""
+
+    worker: int
+    actor: Any
+    report: Ref
+    data: Ref
+    ticks: int
+    born: float  # monotonic seconds
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker over all its replacements."""
+
+    number: int
+    actor: Any = None
+    sequence: int = 0  # of the fragment that comes next
+    known: dict[str, int] = field(default_factory=dict)  # policy → version sent last
+    failures: int = 0  # in a row, without a fragment between
+    due: float = 0.0  # monotonic seconds from which on it may be made again
+    host: str = ""  # once it has answered
+
+
+class WorkerGroup:
+    """``count`` workers made from one blueprint, on the Ray of ``session``.
+
+    With ``data_stays`` trajectories are not brought into this process: who learns from them fetches them.
+    ``first_step_at`` is a `time.perf_counter`.
+    """
+
+    ray: Any  # the module
+
+    def __init__(self, blueprint: Blueprint, count: int, session: RaySession) -> None:
+        self.blueprint, self.num_envs, self.session = blueprint, blueprint.num_envs, session
+        self.data_stays = False
+        self.members = {number: Member(number) for number in range(count)}
+        self.first_step_at: float | None = None
+        self._weights: dict[str, tuple[int, Any]] = {}  # policy → version, weights as they are sent
+
+    def start(self) -> None:
+        """Make the workers, in an open session; they come up while the caller goes on."""
+        import ray
+
+        self.ray = ray
+        options = {"max_restarts": 0, "enable_task_events": False, **self.session.placement("rollouts")}
+        if self.data_stays:
+            # Ray sends results of up to 100 kB to who asked for them, which is not who wants them.
+            options["runtime_env"] = {"env_vars": {"RAY_max_direct_call_object_size": str(INLINE_BYTES)}}
+        self._actor = ray.remote(RemoteWorker).options(**options)
+        self._blueprint_ref = ray.put(self.blueprint)
+        self.revive()
+
+    @property
+    def count(self) -> int:
+        """Workers that should be there."""
+        return len(self.members)
+
+    def ready(self) -> list[int]:
+        """Workers that can be asked, in order; they may still be starting."""
+        return [number for number, member in sorted(self.members.items()) if member.actor is not None]
+
+    def revive(self) -> None:
+        """Make the workers that are not there, once their time has come."""
+        for member in self.members.values():
+            if member.actor is None and time.monotonic() >= member.due:
+                member.actor = self._actor.remote(self._blueprint_ref, member.number, member.sequence)
+                member.known, member.host = {}, ""
+
+    def pause(self) -> None:
+        """Wait a second, or until a worker may be made again."""
+        due = min([member.due for member in self.members.values() if member.actor is None], default=0.0)
+        time.sleep(min(1.0, max(0.05, due - time.monotonic())))
+
+    def wait(self, refs: list[Ref], seconds: float) -> Ref | None:
+        """The first of ``refs`` that is ready; None after so many seconds, or when a worker is due."""
+        due = [member.due - time.monotonic() for member in self.members.values() if member.actor is None]
+        limit = max(0.05, min([seconds, *due]))
+        ready, _ = self.ray.wait(refs, num_returns=1, timeout=limit, fetch_local=False)
+        return ready[0] if ready else None
+
+    def request(self, worker: int, ticks: int, published: Mapping[str, PublishedPolicy]) -> Request:
+        """Ask for a fragment. Policies that the worker does not have in this version go with it."""
+        member = self.members[worker]
+        loads, weights = [], []
+        for policy, each in published.items():
+            if member.known.get(policy) != each.version:
+                loads.append((policy, dict(each.knobs), each.version))
+                weights.append(self._sent(policy, each))
+                member.known[policy] = each.version
+        report, data = member.actor.sample.options(num_returns=2).remote(ticks, loads, *weights)
+        return Request(worker, member.actor, report, data, ticks, time.monotonic())
+
+    def receive(self, request: Request) -> Fragment:
+        """The fragment, as soon as it is there.
+
+        Raises WorkerLost, EnvironmentFault and WorkersLost where all workers fail again and again, and
+        RuntimeError for what no other worker would do better.
+        """
+        try:
+            report = self.ray.get(request.report)
+            # What is learned from in this process is brought here now: then it can't be lost any more.
+            data = None if self.data_stays or isinstance(report, Broken) else self.ray.get(request.data)
+        except lost_errors(self.ray) as error:
+            raise self._lost(request, _first_line(error), None) from error
+        if isinstance(report, Broken):
+            if not report.of_environment:
+                raise RuntimeError(report.message) from RemoteTraceback(report.traceback)
+            raise self._lost(request, report.message, report)
+        member = self.members.get(request.worker)
+        if member is not None and member.actor is request.actor:
+            member.sequence, member.failures, member.host = member.sequence + 1, 0, report.host
+        if self.first_step_at is None:
+            self.first_step_at = time.perf_counter() - report.seconds
+        fragment: Fragment = report
+        if data is None:
+            heads = fragment.trajectories.values()
+            data = {each.policy: replace(each, data=request.data) for each in heads}
+        return replace(fragment, trajectories=data)
+
+    def comes(self, request: Request) -> bool:
+        """Whether an answer can be waited for. A worker whose pod is not there may take for ever: what it was
+        asked for is taken back then.
+        """
+        member = self.members.get(request.worker)
+        if member is None or member.actor is not request.actor or member.host:
+            return True
+        ready, _ = self.ray.wait([request.report], timeout=STARTING_SECONDS, fetch_local=False)
+        if not ready:
+            self._kill(member)
+        return bool(ready)
+
+    def resize(self, count: int) -> list[str]:
+        """Make workers, or let some go once they have finished what they were asked for: first those that
+        never answered, then the highest numbers. Returns whom it lets go, with their hosts.
+        """
+        order = sorted(self.members.values(), key=lambda each: (bool(each.host), -each.number))
+        leaving = order[: max(0, len(order) - count)]
+        for member in leaving:
+            # Without a handle to it an actor ends when its last call is finished.
+            del self.members[member.number]
+        free = (number for number in range(count) if number not in self.members)
+        for number in list(islice(free, count - len(self.members))):
+            self.members[number] = Member(number)
+        self.revive()
+        return [f"{member.number} on {member.host or 'no host yet'}" for member in leaving]
+
+    def reset(self, key: int) -> None:
+        """New episodes everywhere. See `RolloutWorker.reset`."""
+        for member in self._present():
+            member.actor.reset.remote(key)
+
+    def snapshot(self) -> list[tuple[dict[str, Any], Tree]]:
+        """Lanes and environments of each worker, by number; of one that is not there, only its sequence
+        number.
+        """
+        there = [member for member in self._present() if member.host]
+        asked = {member.number: member.actor.snapshot.remote() for member in there}
+        found: list[tuple[dict[str, Any], Tree]] = []
+        for number in range(max(self.members, default=-1) + 1):
+            state = None
+            if number in asked:
+                try:
+                    state = self.ray.get(asked[number])
+                except self.ray.exceptions.RayError as error:
+                    log.warning("rollout worker %d gives no state: %s", number, _first_line(error))
+            sequence = self.members[number].sequence if number in self.members else 0
+            found.append(state or ({"lost": True, "sequence": sequence}, {}))
+        return found
+
+    def restore(self, states: list[tuple[dict[str, Any], Tree]]) -> None:
+        """Go on from a snapshot of any number of workers; those without a state begin new episodes."""
+        for number, member in self.members.items():
+            document, arrays = states[number] if number < len(states) else ({"lost": True, "sequence": 0}, {})
+            member.sequence = document["sequence"]
+            if document.get("lost"):
+                self._kill(member)
+                member.actor = self._actor.remote(self._blueprint_ref, number, member.sequence)
+            else:
+                member.actor.restore.remote(document, arrays)
+
+    def close(self) -> None:
+        """End all workers at once."""
+        for member in self._present():
+            self._kill(member)
+        self.members.clear()
+
+    def _present(self) -> list[Member]:
+        return [self.members[number] for number in self.ready()]
+
+    def _sent(self, policy: str, published: PublishedPolicy) -> Any:
+        version, sent = self._weights.get(policy, (None, None))
+        if version != published.version:
+            weights = np.asarray(published.weights)
+            sent = weights if weights.nbytes <= BY_VALUE_BYTES else self.ray.put(weights)
+            self._weights[policy] = (published.version, sent)
+        return sent
+
+    def _lost(self, request: Request, how: str, broken: Broken | None) -> WorkerLost:
+        """Note the loss and when the worker may be made again. Raises where there is no sense in it."""
+        member = self.members.get(request.worker)
+        name = f"rollout worker {request.worker}"
+        if member is None:
+            return WorkerLost(f"{name} had been sent away and did not finish: {how}", True)
+        if member.actor is not request.actor:
+            return WorkerLost(f"{name} was lost before it came to this request", False)
+        self._kill(member)
+        member.failures += 1
+        delay = 0.0 if member.failures == 1 else min(LONGEST_WAIT_SECONDS, 2.0 ** (member.failures - 2))
+        member.due = time.monotonic() + delay
+        if all(each.failures >= GIVE_UP for each in self.members.values()):
+            text = (
+                f"every rollout worker was lost {GIVE_UP} times in a row without a fragment; the last: {how}"
+            )
+            if broken is not None:
+                raise EnvironmentFault(broken.message) from RemoteTraceback(broken.traceback)
+            raise WorkersLost(f"{text}; its log tells more")
+        again = f"again in {delay:.0f} s" if delay else "at once"
+        return WorkerLost(f"{name} is replaced {again}: {how}", True)
+
+    def _kill(self, member: Member) -> None:
+        if member.actor is not None:
+            self.ray.kill(member.actor)
+            member.actor = None
+
+
+def lost_errors(ray: Any) -> tuple[type[Exception], ...]:
+    """What Ray raises where a process or an object is gone."""
+    errors = ray.exceptions
+    return (errors.RayActorError, errors.ObjectLostError, errors.WorkerCrashedError)
+
+
+def _first_line(error: Exception) -> str:
+    """What Ray says in a line; the rest of it is about Ray."""
+    return str(error).strip().partition("\n")[0]

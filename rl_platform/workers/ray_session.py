@@ -1,0 +1,143 @@
+"""The Ray that a run works on: one that is there already, or one of its own that it starts and stops."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rl_platform.spec.driver_protocol import JOB_UID_ENV
+
+log = logging.getLogger(__name__)
+
+HEAD_FILE = Path("/tmp/ray/ray_current_cluster")
+"""Where ``ray start --head`` writes its address."""
+STARTS = 3
+LONGEST_FOLDER = 20
+"""A socket's path has at most 107 characters, and Ray and the name of its folder add about 85."""
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # warns of a future change at each start
+    "RAY_DEDUP_LOGS": "0",
+}
+PATIENT = {
+    "RAY_gcs_server_port_wait_time_s": "120",
+    "RAY_worker_register_timeout_seconds": "300",
+}
+"""A machine under load takes its time to start things."""
+
+
+class RaySession:
+    """Joins the cluster of ``RAY_ADDRESS``, or whose head this machine is, or this process's own Ray;
+    otherwise starts one on this machine. ``logs``: where what its workers printed is kept;
+    ``store_bytes``: size of its object store, by default a share of the memory.
+    """
+
+    def __init__(self, logs: Path | None = None, store_bytes: int | None = None) -> None:
+        self.logs, self.store_bytes = logs, store_bytes
+        self._folder: Path | None = None  # of a Ray of its own
+        self._connected = False
+
+    def open(self) -> None:
+        """Raises ConnectionError where the cluster cannot be reached."""
+        for name, value in (QUIET | PATIENT).items():
+            os.environ.setdefault(name, value)
+        import ray
+
+        if ray.is_initialized():
+            return
+        address = os.environ.get("RAY_ADDRESS") or _head_address()
+        with _handlers_kept():
+            if address:
+                log.info("joining the Ray cluster at %s", address)
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                self._folder = _short_folder()
+                _start(self._folder, self.store_bytes)
+        self._connected = True
+
+    def placement(self, role: str) -> Mapping[str, Any]:
+        """Options of Ray for an actor of this role: its pods' own resource where the cluster has them."""
+        import ray
+
+        pinned = f"rlp_{role}"
+        resources: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        if os.environ.get(JOB_UID_ENV) or pinned in resources:
+            return {"num_cpus": 0, "resources": {pinned: 1}}
+        # On a Ray of its own they are not counted against the cores: however many there are, all begin.
+        return {"num_cpus": 0 if self._folder is not None else 1}
+
+    def close(self) -> None:
+        """Leave the cluster, or stop the Ray that was started here with all its processes."""
+        if not self._connected:
+            return
+        import ray
+
+        self._connected = False
+        with _handlers_kept():
+            ray.shutdown()
+        if self._folder is not None:
+            self._keep_logs(self._folder)
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _keep_logs(self, folder: Path) -> None:
+        """What workers printed; Ray's own logs go with it."""
+        for file in folder.glob("session_2*/logs/worker-*"):
+            if self.logs is not None and file.suffix in (".out", ".err") and file.stat().st_size:
+                self.logs.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, self.logs / file.name)
+
+
+def _start(folder: Path, store_bytes: int | None) -> None:
+    """Ray gives its own processes half a minute, which a machine under load may need more than once."""
+    import ray
+
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(
+                num_cpus=os.cpu_count(),
+                object_store_memory=store_bytes,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=str(folder),
+            )
+            return
+        except Exception:
+            ray.shutdown()
+            if not left:
+                raise
+            log.warning("Ray did not start in time; once more")
+
+
+def _head_address() -> str | None:
+    try:
+        return HEAD_FILE.read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _short_folder() -> Path:
+    place = tempfile.gettempdir()
+    return Path(
+        tempfile.mkdtemp(prefix="rlp-ray-", dir=place if len(place) < LONGEST_FOLDER - 20 else "/tmp")
+    )
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Ray sets handlers of its own for signals that this process listens to."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)

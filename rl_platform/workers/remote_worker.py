@@ -1,0 +1,117 @@
+"""A rollout worker in a process of its own: what a Ray actor runs. Ray itself is not needed here.
+
+What its environment raises is returned, not raised, so that the driver sees the environment's own traceback
+and decides what it means.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rl_platform.data.trajectory import Trajectory
+from rl_platform.data.tree import Tree
+from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.workers.blueprint import Blueprint
+from rl_platform.workers.fragment import Fragment, fetched, head_of
+from rl_platform.workers.rollout_worker import RolloutWorker
+
+HUNG = 70  # exit code of a worker whose environment never came back to Python
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A worker that cannot go on."""
+
+    message: str
+    of_environment: bool
+    traceback: str
+
+
+Loads = list[tuple[str, Mapping[str, Any], int]]
+"""Policy, knobs and version of each weights vector that comes with a request."""
+Report = Fragment | Broken
+"""A fragment with the heads of its trajectories, which travel apart."""
+
+
+class RemoteWorker:
+    """Worker number ``source``, whose first fragment has the number ``sequence``. Built with its first
+    call.
+    """
+
+    def __init__(self, blueprint: Blueprint, source: int, sequence: int) -> None:
+        self.blueprint, self.source, self.sequence = blueprint, source, sequence
+        self.worker: RolloutWorker | None = None
+        self.broken: Broken | None = None
+
+    def sample(
+        self, ticks: int, loads: Loads, *weights: np.ndarray
+    ) -> tuple[Report, Mapping[str, Trajectory] | None]:
+        """A fragment of ``ticks`` ticks, acted in by the policies as they were loaded last."""
+        return self._guarded(lambda worker: _sample(worker, ticks, loads, weights)) or (self._fault(), None)
+
+    def reset(self, key: int) -> None:
+        """See `RolloutWorker.reset`."""
+        self._guarded(lambda worker: worker.reset(key))
+
+    def snapshot(self) -> tuple[dict[str, Any], Tree] | None:
+        """See `RolloutWorker.snapshot`; None where it is broken."""
+        state: tuple[dict[str, Any], Tree] | None = self._guarded(lambda worker: worker.snapshot())
+        return state
+
+    def restore(self, document: Mapping[str, Any], arrays: Tree) -> None:
+        """See `RolloutWorker.restore`."""
+        self._guarded(lambda worker: worker.restore(document, arrays))
+
+    def _guarded(self, act: Any) -> Any:
+        """What ``act`` gives, or None where the worker is broken, or breaks now."""
+        if self.broken is not None:
+            return None
+        try:
+            if self.worker is None:
+                self.worker = self._build()
+            return act(self.worker)
+        except Exception as error:  # noqa: BLE001 - told to the driver, whatever it is
+            text = "".join(traceback.format_exception(error))
+            ours = isinstance(error, EnvironmentFault)
+            self.broken = Broken(str(error) if ours else f"{type(error).__name__}: {error}", ours, text)
+            return None
+
+    def _build(self) -> RolloutWorker:
+        worker = self.blueprint.build(self.source, _leave)
+        if self.sequence:
+            worker.sequence = self.sequence
+            worker.reset(-1 - self.sequence)
+        return worker
+
+    def _fault(self) -> Broken:
+        assert self.broken is not None
+        return self.broken
+
+
+def _sample(
+    worker: RolloutWorker, ticks: int, loads: Loads, weights: tuple[np.ndarray, ...]
+) -> tuple[Fragment, Mapping[str, Trajectory]]:
+    for (policy, knobs, version), flat in zip(loads, weights, strict=True):
+        worker.actors[policy].load(flat, knobs, version)
+    began = time.perf_counter()
+    fragment = worker.sample(ticks)
+    seconds = time.perf_counter() - began
+    data = {policy: fetched(trajectory) for policy, trajectory in fragment.trajectories.items()}
+    heads = {policy: head_of(trajectory) for policy, trajectory in data.items()}
+    return replace(fragment, trajectories=heads, seconds=seconds, host=socket.gethostname()), data
+
+
+def _leave(message: str) -> None:
+    """From the watchdog's thread: the environment hangs where no signal reaches it."""
+    sys.stderr.write(f"rollout worker: {message}\n")
+    sys.stderr.flush()
+    os._exit(HUNG)

@@ -1,0 +1,109 @@
+"""``rlp run`` with workers elsewhere: it starts a Ray of its own, and whatever ends it, nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rl_platform.driver.result import Result
+
+MANIFEST = """
+apiVersion: rlplatform.io/v1alpha1
+kind: TrainingJob
+metadata: {name: own-ray}
+spec:
+  environment: {id: CartPole-v1}
+  rollouts: {replicas: 2, envsPerWorker: 2}
+  model: {hidden: [16]}
+  algorithm: {ppo: {batchSize: 128, minibatchSize: 64, epochs: 2}}
+  stop: {envSteps: 100000000}
+  evaluation: {episodes: 0}
+  tracking: {enabled: false}
+  checkpoint: {everyUpdates: 40}
+"""
+pytestmark = pytest.mark.slow
+
+
+class Run:
+    """``rlp run`` in a process and a session of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        manifest = folder / "job.yaml"
+        manifest.write_text(MANIFEST)
+        command = [sys.executable, "-m", "rl_platform.cli.main", "run", str(manifest), *options]
+        command += ["--output", str(folder / "run"), "--quiet"]
+        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        self.process = subprocess.Popen(command, env=environment, start_new_session=True)
+        self.family: set[int] = set()
+
+    def reaches(self, env_steps: int) -> None:
+        """Wait for a checkpoint beyond so many env steps, and remember the run's processes."""
+        awaited(lambda: self.process.poll() is not None or self.saved() > env_steps)
+        assert self.process.poll() is None
+        self.family = {self.process.pid, *descendants(self.process.pid)}
+        assert sum("RemoteWorker" in command(pid) for pid in self.family) == 2
+
+    def end(self, number: int) -> int:
+        """The exit code after a signal; nothing of the run is alive a minute later."""
+        os.kill(self.process.pid, number)
+        code = self.process.wait(120)
+        awaited(lambda: not any(alive(pid) for pid in self.family))
+        return code
+
+    def result(self) -> Result:
+        return Result.from_json(json.loads((self.folder / "run" / "result.json").read_text()))
+
+    def saved(self) -> int:
+        found = (self.folder / "run" / "checkpoints").glob("*/*/manifest.json")
+        steps = [json.loads(file.read_text())["envSteps"] for file in found]
+        return max(steps, default=-1)
+
+
+def awaited(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def descendants(pid: int) -> Iterator[int]:
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in file.read_text().split():
+            yield int(child)
+            yield from descendants(int(child))
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def alive(pid: int) -> bool:
+    """Not gone, and no zombie that waits for its parent."""
+    return bool(command(pid))
+
+
+def test_a_killed_run_goes_on_and_a_drained_one_leaves_nothing(tmp_path: Path) -> None:
+    segments = set(os.listdir("/dev/shm"))
+    killed = Run(tmp_path)
+    killed.reaches(1_000)
+    assert killed.end(signal.SIGKILL) == -signal.SIGKILL
+    kept = killed.saved()
+    again = Run(tmp_path, "--resume")
+    again.reaches(kept + 1_000)
+    assert again.end(signal.SIGTERM) == 3
+    assert again.result().state == "Drained"
+    assert again.result().env_steps > kept + 1_000
+    assert not set(os.listdir("/dev/shm")) - segments

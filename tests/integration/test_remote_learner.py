@@ -1,0 +1,92 @@
+"""A learner in a process of its own learns the same, from data that does not pass the driver."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rl_platform.driver.building import assemble
+from rl_platform.driver.train import TrainingFailed, train
+from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.progress_log import read_reports
+from rl_platform.tracking.report import Report
+from rl_platform.workers.fragment import RemoteTrajectory, fetched
+from rl_platform.workers.group import WorkerGroup
+from tests.integration.probes import PPO, job
+from tests.integration.ray_here import ray_here as ray_here
+from tests.integration.test_ray_of_its_own import command, descendants
+from tests.integration.test_remote_workers import distributed
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+ONE = {"learner": {"replicas": 1}}
+
+
+@pytest.mark.parametrize("case", ["ppo-agents", "dqn"])
+def test_it_learns_bit_for_bit_what_one_in_the_driver_learns(case: str, tmp_path: Path) -> None:
+    here = train(distributed(case), tmp_path / "here")
+    there = train(distributed(case, **ONE), tmp_path / "there")
+    assert (there.env_steps, there.updates) == (here.env_steps, here.updates)
+    assert there.weights_digest == here.weights_digest
+
+
+def test_trajectories_do_not_pass_the_driver() -> None:
+    """Ray knows where an object lies only if it is in an object store: what it sends along has no place."""
+    import ray
+    from ray.experimental import get_object_locations
+
+    made = assemble(distributed("ppo-filters", **ONE))
+    made.start()
+    try:
+        workers = made.workers
+        assert isinstance(workers, WorkerGroup)
+        request = workers.request(0, 200, made.run.published)
+        trajectory = workers.receive(request).trajectories["default"]
+        assert isinstance(trajectory, RemoteTrajectory)
+        assert (trajectory.steps, trajectory.source, trajectory.sequence) == (400, 0, 0)
+        places = get_object_locations([request.data, request.report])
+        assert places[request.data]["node_ids"]
+        assert not places[request.report]["node_ids"]
+        assert fetched(trajectory).steps == 400
+    finally:
+        made.close()
+    assert ray.is_initialized()
+
+
+class LearnerKiller:
+    """Kills the learner's process at the report with this number."""
+
+    def __init__(self, at: int, times: int = 1) -> None:
+        self.at, self.left = at, times
+
+    def __call__(self, report: Report) -> None:
+        self.at -= 1
+        if self.at <= 0 and self.left:
+            (learner,) = [it for it in descendants(os.getpid()) if "ray::LearnerProcess" in command(it)]
+            os.kill(learner, signal.SIGKILL)
+            self.left -= 1
+
+
+def small(**spec: Any) -> TrainingJob:
+    algorithm = {"ppo": PPO | {"batchSize": 128, "minibatchSize": 64}}
+    common = {"rollouts": {"replicas": 1, "envsPerWorker": 4}, "stop": {"envSteps": 2_000}}
+    return job({"id": "CartPole-v1"}, algorithm, **(common | ONE | spec))
+
+
+@pytest.mark.parametrize("at", [2, 9], ids=["before the first checkpoint", "after one"])
+def test_a_killed_learner_begins_again_at_the_last_checkpoint(at: int, tmp_path: Path) -> None:
+    of = small(checkpoint={"exact": True, "everyUpdates": 40})
+    whole = train(of, tmp_path / "whole")
+    killed = train(of, tmp_path / "killed", on_report=LearnerKiller(at))
+    assert killed.weights_digest == whole.weights_digest
+    assert (killed.env_steps, killed.updates) == (whole.env_steps, whole.updates)
+    steps = [report.env_steps for report in read_reports(tmp_path / "killed" / "progress.jsonl")]
+    assert steps == sorted(set(steps))
+
+
+def test_a_learner_that_is_always_lost_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="the learner's process is gone"):
+        train(small(), tmp_path / "run", on_report=LearnerKiller(1, times=9))

@@ -1,0 +1,120 @@
+"""Rollout workers that are killed, hang or cannot be made: the run goes on, or ends with their own words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rl_platform.driver.result import Result
+from rl_platform.driver.train import TrainingFailed, train
+from rl_platform.execution.remote_sampling import LOST
+from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.report import Report
+from rl_platform.workers.group import GIVE_UP
+from tests.integration.probes import DQN, PPO, job
+from tests.integration.ray_here import ray_here as ray_here
+from tests.integration.risky import workers
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+SMALL = {"ppo": PPO | {"batchSize": 128, "minibatchSize": 64}}
+
+
+def risky(
+    folder: Path,
+    risk: str = "none",
+    algorithm: dict[str, Any] | None = None,
+    replicas: int = 2,
+    **kwargs: Any,
+) -> TrainingJob:
+    folder.mkdir()
+    environment = {
+        "entrypoint": "tests.integration.risky:Risky",
+        "kwargs": {"folder": str(folder), "driver": os.getpid(), "risk": risk, **kwargs},
+        "stepTimeoutSeconds": 2.0,
+    }
+    return job(
+        environment,
+        algorithm or SMALL,
+        rollouts={"replicas": replicas, "envsPerWorker": 2},
+        stop={"envSteps": 4_000},
+    )
+
+
+class Killer:
+    """Kills so many of the workers, once, at the third report."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder, self.count, self.reports = folder, count, 0
+
+    def __call__(self, report: Report) -> None:
+        self.reports += 1
+        if self.reports == 3:
+            victims = sorted(workers(self.folder))[: self.count]
+            assert len(victims) == self.count
+            for victim in victims:
+                os.kill(victim, signal.SIGKILL)
+
+
+def assert_complete(result: Result, lost: int) -> None:
+    assert (result.state, result.workers_lost) == ("Succeeded", lost)
+    assert result.env_steps >= 4_000
+    assert result.agent_steps == {"default": result.env_steps}
+
+
+def test_a_killed_worker_is_replaced_and_what_it_had_in_hand_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "processes"
+    result = train(risky(folder), tmp_path / "run", on_report=Killer(folder, 1))
+    assert_complete(result, lost=1)
+    assert result.dropped == {LOST: 64}  # 32 ticks of 2 environments
+    assert len(workers(folder)) == 3
+
+
+def test_replay_goes_on_when_all_workers_are_killed_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "processes"
+    of = risky(folder, algorithm={"dqn": DQN})
+    result = train(of, tmp_path / "run", on_report=Killer(folder, 2))
+    assert_complete(result, lost=2)
+    assert result.updates == pytest.approx((result.env_steps - 64) / 4, abs=64)
+
+
+@pytest.mark.parametrize("risk", ["step_hangs", "step_hangs_deaf"])
+def test_a_worker_that_hangs_is_replaced(risk: str, tmp_path: Path) -> None:
+    result = train(risky(tmp_path / "processes", risk), tmp_path / "run")
+    assert_complete(result, lost=1)
+
+
+def test_a_worker_that_cannot_be_made_leaves_the_work_to_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "processes"
+    result = train(risky(folder, "made_once_at_a_time"), tmp_path / "run")
+    assert result.state == "Succeeded"
+    assert result.env_steps >= 4_000
+    assert result.workers_lost >= 1
+
+
+def failure(of: Callable[[], Result]) -> TrainingFailed:
+    with pytest.raises(TrainingFailed) as caught:
+        of()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("risk", "said"),
+    [("made_never", "there is no licence"), ("step_raises", "the simulator lost its connection")],
+)
+def test_an_environment_that_always_fails_ends_the_run_with_its_own_words(
+    risk: str, said: str, tmp_path: Path
+) -> None:
+    of = risky(tmp_path / "processes", risk, replicas=1, after=0)
+    failed = failure(lambda: train(of, tmp_path / "run"))
+    assert (failed.result.reason, int(failed.result.exit_code)) == ("EnvironmentFault", 1)
+    assert said in failed.result.message
+    trace = "".join(traceback.format_exception(failed.__cause__))
+    assert f"in {risk}" in trace
+    assert "RuntimeError" in trace
+    assert len(workers(tmp_path / "processes")) == GIVE_UP
