@@ -32,6 +32,7 @@ INLINE_BYTES = 4096
 GIVE_UP = 4
 """Where every worker was lost so many times in a row without a fragment, the run ends."""
 LONGEST_WAIT_SECONDS = 60.0
+WARN_SECONDS = 60.0
 STARTING_SECONDS = 10.0
 """How long a checkpoint waits for a worker that has never answered."""
 
@@ -78,6 +79,8 @@ class Member:
     failures: int = 0  # in a row, without a fragment between
     due: float = 0.0  # monotonic seconds from which on it may be made again
     host: str = ""  # once it has answered
+    made: float = 0.0  # monotonic seconds
+    warned: bool = False
 
 
 class WorkerGroup:
@@ -124,6 +127,7 @@ class WorkerGroup:
             if member.actor is None and time.monotonic() >= member.due:
                 member.actor = self._actor.remote(self._blueprint_ref, member.number, member.sequence)
                 member.known, member.host = {}, ""
+                member.made, member.warned = time.monotonic(), False
 
     def pause(self) -> None:
         """Wait a second, or until a worker may be made again."""
@@ -135,6 +139,8 @@ class WorkerGroup:
         due = [member.due - time.monotonic() for member in self.members.values() if member.actor is None]
         limit = max(0.05, min([seconds, *due]))
         ready, _ = self.ray.wait(refs, num_returns=1, timeout=limit, fetch_local=False)
+        if not ready:
+            self._warn_of_waiting()
         return ready[0] if ready else None
 
     def request(self, worker: int, ticks: int, published: Mapping[str, PublishedPolicy]) -> Request:
@@ -242,6 +248,20 @@ class WorkerGroup:
         for member in self._present():
             self._kill(member)
         self.members.clear()
+
+    def _warn_of_waiting(self) -> None:
+        """Once for each worker that does not come up."""
+        for member in self._present():
+            if not member.host and not member.warned and time.monotonic() - member.made > WARN_SECONDS:
+                member.warned = True
+                log.warning(
+                    "rollout worker %d is not up after %.0f s: has the cluster room for it (%s)?",
+                    member.number,
+                    WARN_SECONDS,
+                    ", ".join(
+                        f"{name}: {value}" for name, value in self.session.placement("rollouts").items()
+                    ),
+                )
 
     def _present(self) -> list[Member]:
         return [self.members[number] for number in self.ready()]

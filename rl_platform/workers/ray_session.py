@@ -36,11 +36,13 @@ PATIENT = {
 class RaySession:
     """Joins the cluster of ``RAY_ADDRESS``, or whose head this machine is, or this process's own Ray;
     otherwise starts one on this machine. ``logs``: where what its workers printed is kept;
-    ``store_bytes``: size of its object store, by default a share of the memory.
+    ``store_bytes``: size of its object store, by default a share of the memory; ``cpus``: how many it counts.
     """
 
-    def __init__(self, logs: Path | None = None, store_bytes: int | None = None) -> None:
-        self.logs, self.store_bytes = logs, store_bytes
+    def __init__(
+        self, logs: Path | None = None, store_bytes: int | None = None, cpus: int | None = None
+    ) -> None:
+        self.logs, self.store_bytes, self.cpus = logs, store_bytes, cpus or os.cpu_count() or 1
         self._folder: Path | None = None  # of a Ray of its own
         self._connected = False
 
@@ -59,7 +61,7 @@ class RaySession:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 self._folder = _short_folder()
-                _start(self._folder, self.store_bytes)
+                _start(self._folder, self.store_bytes, self.cpus)
         self._connected = True
 
     def placement(self, role: str) -> Mapping[str, Any]:
@@ -94,14 +96,14 @@ class RaySession:
                 shutil.copy(file, self.logs / file.name)
 
 
-def _start(folder: Path, store_bytes: int | None) -> None:
+def _start(folder: Path, store_bytes: int | None, cpus: int) -> None:
     """Ray gives its own processes half a minute, which a machine under load may need more than once."""
     import ray
 
     for left in reversed(range(STARTS)):
         try:
             ray.init(
-                num_cpus=os.cpu_count(),
+                num_cpus=cpus,
                 object_store_memory=store_bytes,
                 include_dashboard=False,
                 log_to_driver=False,

@@ -11,7 +11,7 @@ from rl_platform.workers.ray_session import RaySession
 
 @pytest.fixture(scope="session")
 def ray_here() -> Iterator[None]:
-    session = RaySession(store_bytes=100 * 2**20)
+    session = RaySession(store_bytes=100 * 2**20, cpus=4)
     session.open()
     yield
     session.close()
