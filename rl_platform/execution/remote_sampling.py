@@ -85,7 +85,9 @@ class RemoteRollouts:
         if ready is None:
             self.group.pause()
             return None
-        request = next(each for each in self.outstanding if each.report is ready)
+        actor = next(each.actor for each in self.outstanding if each.report is ready)
+        # A worker answers in order, even where its later answer is noticed first.
+        request = next(each for each in self.outstanding if each.actor is actor)
         fragment = self._received(request, counters)
         return None if fragment is None else self._accepted(fragment, counters, request.born)
 
