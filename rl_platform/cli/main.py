@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from rl_platform.workers.matrix_kernels import choose_matrix_kernels
+
 INTERRUPTED = 130
 
 
@@ -19,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # more threads than one make small networks slower
+    choose_matrix_kernels(os.environ)
     sys.path.insert(0, os.getcwd())  # entrypoints beside the manifest, as `python` itself would find them
     try:
         with _importing():

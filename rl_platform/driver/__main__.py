@@ -10,6 +10,7 @@ import sys
 
 from rl_platform.spec.driver_protocol import HEAD_UID_ENV, JOB_FILE_ENV, OUTPUT_ENV, POD_UID_ENV, ExitCode
 from rl_platform.spec.manifest import ManifestError, load_manifest
+from rl_platform.workers.matrix_kernels import choose_matrix_kernels
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
     if not path:
         log.error("%s is not set: it names the file of the TrainingJob", JOB_FILE_ENV)
         return int(ExitCode.BAD_CONFIGURATION)
+    choose_matrix_kernels(os.environ)
     try:
         job = load_manifest(path)
     except ManifestError as error:
