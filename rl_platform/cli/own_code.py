@@ -30,4 +30,5 @@ def own_traceback(error: BaseException | None) -> str:
 
 
 def _is_own(file: str) -> bool:
-    return not file.startswith((OURS, "<", *INSTALLED))
+    """Compiled extensions name their sources by a path that leads nowhere, and frozen modules by none."""
+    return Path(file).is_absolute() and not file.startswith((OURS, *INSTALLED))

@@ -1,0 +1,40 @@
+"""The user's part of a traceback, and nothing where only installed code took part."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rl_platform.cli.own_code import own_traceback
+
+
+def raised(code: str, file: str) -> BaseException:
+    try:
+        exec(compile(code, file, "exec"), {"json": json})
+    except Exception as error:  # noqa: BLE001 - whatever the code raises
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next  # without this file
+        return error
+    raise AssertionError("it raises")
+
+
+def test_it_begins_with_the_first_line_of_the_users_code(tmp_path: Path) -> None:
+    file = tmp_path / "arm.py"
+    file.write_text("json.loads('{')")
+    trace = own_traceback(raised(file.read_text(), str(file)))
+    first, where = trace.splitlines()[:2]
+    assert first == "Traceback (most recent call last):"
+    assert str(file) in where
+    assert trace.rstrip().splitlines()[-1].startswith("json.decoder.JSONDecodeError: ")
+
+
+def test_code_of_libraries_and_compiled_extensions_is_not_the_users() -> None:
+    assert own_traceback(raised("json.loads('{')", "pyarrow/error.pxi")) == ""
+    assert own_traceback(raised("json.loads('{')", "<frozen importlib._bootstrap>")) == ""
+    assert own_traceback(raised("1 / 0", json.__file__)) == ""
+    assert own_traceback(None) == ""
+
+
+def test_causes_that_go_round_in_a_circle_end() -> None:
+    error = ValueError("mine")
+    error.__cause__ = error
+    assert own_traceback(error) == ""
