@@ -33,9 +33,10 @@ class EpisodeWindow:
     agents: dict[str, deque[float]] = field(default_factory=dict)
 
     def add(self, episodes: Iterable[FinishedEpisode]) -> None:
-        for episode in episodes:
-            self.returns.append(episode.episode_return)
-            self.lengths.append(episode.length)
+        finished = list(episodes)
+        self.returns.extend(episode.episode_return for episode in finished[-WINDOW:])
+        self.lengths.extend(episode.length for episode in finished[-WINDOW:])
+        for episode in finished:
             for policy, returns in episode.agent_returns.items():
                 self.agents.setdefault(policy, deque(maxlen=WINDOW)).extend(returns)
 

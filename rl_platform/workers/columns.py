@@ -130,7 +130,7 @@ def stack_finals(spaces: Spaces, ends: list[End]) -> Tree:
     """The last observations [F, ...] of ends, without lanes."""
     if not ends:
         return {path: np.zeros((0, *leaf.shape), leaf.dtype) for path, leaf in spaces.obs.items()}
-    return {path: np.stack([end.obs[path] for end in ends]) for path in spaces.obs}
+    return {path: np.array([end.obs[path] for end in ends], leaf.dtype) for path, leaf in spaces.obs.items()}
 
 
 @dataclass(slots=True)

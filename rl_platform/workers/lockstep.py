@@ -111,7 +111,8 @@ class LockstepSampler:
                 state, first = decision.state, ended != 0
             if arrival.final:
                 for lane, last in arrival.final:
-                    ends.append(End(row, lane, last, {path: leaf[lane] for path, leaf in state.items()}))
+                    then = {path: leaf[lane] for path, leaf in state.items()} if recurrent else state
+                    ends.append(End(row, lane, last, then))
                 arrival.final = []
         self.state = state
         return ends
@@ -168,13 +169,9 @@ class LockstepSampler:
         np.subtract.at(self.paid, lane, total - before)
         policy = self.identity.policy
         length = trajectory.tick[k + row, lane] + 1
-        return [
-            Episode(paid, steps, {policy: [paid]})
-            for _, paid, steps in sorted(
-                zip(row.tolist(), (total - before).tolist(), length.tolist(), strict=True),
-                key=lambda end: end[0],
-            )
-        ]
+        in_time = np.argsort(row, kind="stable")
+        ends = zip((total - before)[in_time].tolist(), length[in_time].tolist(), strict=True)
+        return [Episode(paid, steps, {policy: [paid]}) for paid, steps in ends]
 
     def _carry(self, columns: Columns, ticks: int) -> None:
         """Keep what the next fragment begins with."""
