@@ -4,8 +4,17 @@ below.
 
 from __future__ import annotations
 
+from rl_platform.algorithms.a2c import A2C
 from rl_platform.algorithms.algorithm import Algorithm
+from rl_platform.algorithms.appo import APPO
 from rl_platform.algorithms.dqn import DQN
+from rl_platform.algorithms.impala import IMPALA
 from rl_platform.algorithms.ppo import PPO
 
-ALGORITHMS: dict[str, Algorithm] = {"ppo": PPO, "dqn": DQN}
+ALGORITHMS: dict[str, Algorithm] = {
+    "ppo": PPO,
+    "a2c": A2C,
+    "impala": IMPALA,
+    "appo": APPO,
+    "dqn": DQN,
+}

@@ -34,6 +34,7 @@ class Final:
     lane: np.ndarray  # i32 [F]
     obs: Tree  # [F, ...]
     extra: Tree  # [F] what the policy says of that observation, e.g. its value
+    state: Tree = field(default_factory=dict)  # [F, ...] the policy's state when it was seen
 
 
 @dataclass(frozen=True, slots=True)

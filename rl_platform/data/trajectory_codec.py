@@ -8,6 +8,7 @@ from rl_platform.data.trajectory import Final, Trajectory
 from rl_platform.data.tree import Tree
 
 TREES = ("obs", "action", "extra", "state")
+FINAL_TREES = ("obs", "extra", "state")
 ARRAYS = ("reward", "flags", "back", "length", "env", "agent", "tick", "episode")
 SCALARS = ("state_every", "policy", "version", "source", "sequence", "look_back", "full")
 
@@ -19,8 +20,8 @@ def encode_trajectory(trajectory: Trajectory) -> tuple[dict[str, Any], Tree]:
         arrays |= {f"{name}:{path}": leaf for path, leaf in getattr(trajectory, name).items()}
     final = trajectory.final
     arrays |= {"final.row": final.row, "final.lane": final.lane}
-    arrays |= {f"final.obs:{path}": leaf for path, leaf in final.obs.items()}
-    arrays |= {f"final.extra:{path}": leaf for path, leaf in final.extra.items()}
+    for name in FINAL_TREES:
+        arrays |= {f"final.{name}:{path}": leaf for path, leaf in getattr(final, name).items()}
     return {name: getattr(trajectory, name) for name in SCALARS}, arrays
 
 
@@ -34,5 +35,6 @@ def decode_trajectory(document: dict[str, Any], arrays: Tree) -> Trajectory:
     values: dict[str, Any] = {name: arrays[name] for name in ARRAYS}
     values |= {name: tree(name) for name in TREES}
     values |= {name: document[name] for name in SCALARS}
-    final = Final(arrays["final.row"], arrays["final.lane"], tree("final.obs"), tree("final.extra"))
+    trees = [tree(f"final.{name}") for name in FINAL_TREES]
+    final = Final(arrays["final.row"], arrays["final.lane"], *trees)
     return Trajectory(**values, final=final)

@@ -7,6 +7,7 @@ from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op
 from rl_platform.execution.run import Run
 from rl_platform.workers.objective import Objective, TargetColumns
+from rl_platform.workers.reassessment import Assessor
 from rl_platform.workers.remote_learner import DataLost
 
 
@@ -17,10 +18,14 @@ def train_one_step(
     minibatch_size: int = 0,
     target_kl: float | None = None,
     target_columns: TargetColumns | None = None,
+    assessor: Assessor = "actor",
 ) -> Op:
     """Learn from a batch in ``epochs`` passes of minibatches, or once from each minibatch of a sample.
 
+    Without ``minibatch_size`` a pass over a batch is one update.
+
     ``target_columns`` is for samples: what the target parameters say of all their minibatches at once.
+    ``assessor`` is for batches: whose values and log-probabilities their recipe reads.
     """
 
     def train(item: Item, counters: Counters) -> list[Item]:
@@ -37,10 +42,9 @@ def train_one_step(
                 )
             else:
                 mine = [each for each in item.data if each.policy == policy]
+                how = (epochs, minibatch_size, target_kl, assessor)
                 try:
-                    done, means = run.learner.update(
-                        policy, mine, item.recipe, objective, knobs, epochs, minibatch_size, target_kl
-                    )
+                    done, means = run.learner.update(policy, mine, item.recipe, objective, knobs, *how)
                 except DataLost:
                     counters.drop("data lost", sum(each.steps for each in mine))
                     continue
@@ -51,9 +55,7 @@ def train_one_step(
         item.kind, item.info = Kind.UPDATE, {**item.info, "stats": stats}
         return [item]
 
-    detail = (
-        f"{epochs} epochs of minibatches of {minibatch_size}" if minibatch_size else "each minibatch once"
-    )
+    detail = f"{epochs} epochs of minibatches of {minibatch_size}" if minibatch_size else "each batch once"
     return Op("train_one_step", frozenset({Kind.BATCH, Kind.SAMPLE}), Kind.UPDATE, train, "learner", detail)
 
 

@@ -43,7 +43,7 @@ def clipped_surrogate(
 
 
 def value_regression(
-    value: np.ndarray, target: np.ndarray, old: np.ndarray, clip: float | None
+    value: np.ndarray, target: np.ndarray, old: np.ndarray | None = None, clip: float | None = None
 ) -> tuple[float, np.ndarray]:
     """Half the mean squared error and its gradient by ``value`` [N].
 
@@ -51,7 +51,7 @@ def value_regression(
     """
     rows = np.float32(len(value))
     error = value - target
-    if clip is not None:
+    if clip is not None and old is not None:
         moved = np.minimum(np.maximum(value - old, np.float32(-clip)), np.float32(clip))
         near = old + moved - target
         farther = near * near > error * error

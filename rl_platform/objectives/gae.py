@@ -14,15 +14,15 @@ from rl_platform.data.trajectory import ENDED, TERMINATED, Trajectory
 from rl_platform.data.tree import Tree
 
 
-def next_values(trajectory: Trajectory) -> np.ndarray:
+def next_values(trajectory: Trajectory, name: str = "value") -> np.ndarray:
     """V of the observation after each step [T, L]: 0 after TERMINATED, that of ``final`` after TRUNCATED.
 
-    Reads ``extra["value"]`` and ``final.extra["value"]`` as the actor said them while sampling.
+    Reads ``extra[name]`` and ``final.extra[name]``; "value" is what the actor said while sampling.
     """
     k = trajectory.look_back
-    following = trajectory.extra["value"][k + 1 :].copy()
+    following = trajectory.extra[name][k + 1 :].copy()
     final = trajectory.final
-    following[final.row - k, final.lane] = final.extra["value"]
+    following[final.row - k, final.lane] = final.extra[name]
     following *= (trajectory.flags[k:] & TERMINATED) == 0
     return following
 
@@ -45,9 +45,14 @@ def gae(gamma: float, lam: float) -> DataFn:
             valid = np.arange(trajectory.rows)[:, None] < trajectory.length
             delta = np.where(valid, delta, np.float32(0))
             carry *= valid
-        advantage = delta
-        for t in range(len(delta) - 2, -1, -1):
-            advantage[t] += carry[t] * advantage[t + 1]
+        advantage = accumulate(delta, carry)
         return {"advantage": advantage, "return": advantage + value}
 
     return estimate
+
+
+def accumulate(delta: np.ndarray, carry: np.ndarray) -> np.ndarray:
+    """x_t = delta_t + carry_t x_{t+1} over rows [T, L], written over ``delta``."""
+    for t in range(len(delta) - 2, -1, -1):
+        delta[t] += carry[t] * delta[t + 1]
+    return delta

@@ -11,6 +11,8 @@ from rl_platform.spec.algorithms import AlgorithmSpec, Custom
 from rl_platform.spec.cel_rules import CelRule, distinct, names_of, names_set, one_of
 from rl_platform.spec.running import Schedules
 
+_WITH_MINIBATCHES = ("ppo", "appo")
+
 
 def learning_rules() -> list[CelRule]:
     """All of them."""
@@ -51,12 +53,14 @@ def _algorithm_rules() -> Iterator[CelRule]:
         f"<{names_set(place, members)}>; "
         f"exactly one member of {', '.join(members)} is needed, e.g. `ppo: {{}}`",
     )
-    yield CelRule(
-        "algorithm.ppo.minibatchSize",
-        f"!has({place}.ppo) || {place}.ppo.minibatchSize <= {place}.ppo.batchSize",
-        f"<{place}.ppo.minibatchSize> is more than batchSize, which is <{place}.ppo.batchSize>; "
-        "a minibatch is a part of a batch: lower minibatchSize or raise batchSize",
-    )
+    for name in _WITH_MINIBATCHES:
+        member = f"{place}.{name}"
+        yield CelRule(
+            f"algorithm.{name}.minibatchSize",
+            f"!has({member}) || {member}.minibatchSize <= {member}.batchSize",
+            f"<{member}.minibatchSize> is more than batchSize, which is <{member}.batchSize>; "
+            "a minibatch is a part of a batch: lower minibatchSize or raise batchSize",
+        )
     for field in ("batchSize", "learningStarts"):
         yield CelRule(
             f"algorithm.dqn.{field}",
@@ -73,13 +77,15 @@ def _algorithm_rules() -> Iterator[CelRule]:
 
 
 def _model_rules() -> Iterator[CelRule]:
-    recurrent, ppo = "self.model.recurrent", "self.algorithm.ppo"
-    yield CelRule(
-        "model.recurrent.sequenceLength",
-        f"!has({ppo}) || {recurrent}.kind == 'none' || {recurrent}.sequenceLength <= {ppo}.minibatchSize",
-        f"<{recurrent}.sequenceLength> is more than algorithm.ppo.minibatchSize, which is "
-        f"<{ppo}.minibatchSize>; a minibatch must hold a sequence",
-    )
+    recurrent = "self.model.recurrent"
+    for name in _WITH_MINIBATCHES:
+        own = f"self.algorithm.{name}"
+        yield CelRule(
+            "model.recurrent.sequenceLength",
+            f"!has({own}) || {recurrent}.kind == 'none' || {recurrent}.sequenceLength <= {own}.minibatchSize",
+            f"<{recurrent}.sequenceLength> is more than algorithm.{name}.minibatchSize, which is "
+            f"<{own}.minibatchSize>; a minibatch must hold a sequence",
+        )
     yield distinct("policies")
     yield CelRule(
         "policies",

@@ -58,9 +58,9 @@ class Schedules(SpecModel):
     """Fields of the algorithm that change over time."""
 
     learning_rate: Schedule | None = Field(default=None, description="Of algorithm.*.learningRate.")
-    clip_range: Schedule | None = Field(default=None, description="Of algorithm.ppo.clipRange.")
+    clip_range: Schedule | None = Field(default=None, description="Of algorithm.*.clipRange.")
     entropy_coefficient: Schedule | None = Field(
-        default=None, description="Of algorithm.ppo.entropyCoefficient."
+        default=None, description="Of algorithm.*.entropyCoefficient."
     )
 
     def members(self) -> dict[str, Schedule]:

@@ -54,22 +54,20 @@ class TrainingJobSpec(SpecModel):
     def _sampling_faults(self) -> Iterator[Fault]:
         name, config = self.algorithm.selected
         rollouts = self.rollouts
-        if isinstance(config, PPO):
-            if config.batch_size < rollouts.num_envs:
-                yield Fault(
-                    ("algorithm", name, "batchSize"),
-                    f"{config.batch_size} env steps are fewer than the {rollouts.num_envs} environments, "
-                    f"which take one each ({rollouts.workers} workers of {rollouts.envs_per_worker})",
-                    f"{rollouts.num_envs} or more, or fewer envsPerWorker",
-                )
-            recurrent = self.model.recurrent
-            if recurrent.kind != "none" and recurrent.sequence_length > config.minibatch_size:
-                yield Fault(
-                    ("model", "recurrent", "sequenceLength"),
-                    f"{recurrent.sequence_length} is more than algorithm.{name}.minibatchSize, "
-                    f"which is {config.minibatch_size}",
-                    "a minibatch must hold a sequence",
-                )
+        if isinstance(config, PPO) and config.batch_size < rollouts.num_envs:
+            yield Fault(
+                ("algorithm", name, "batchSize"),
+                f"{config.batch_size} env steps are fewer than the {rollouts.num_envs} environments, "
+                f"which take one each ({rollouts.workers} workers of {rollouts.envs_per_worker})",
+                f"{rollouts.num_envs} or more, or fewer envsPerWorker",
+            )
+        recurrent, most = self.model.recurrent, getattr(config, "minibatch_size", None)
+        if most is not None and recurrent.kind != "none" and recurrent.sequence_length > most:
+            yield Fault(
+                ("model", "recurrent", "sequenceLength"),
+                f"{recurrent.sequence_length} is more than algorithm.{name}.minibatchSize, which is {most}",
+                "a minibatch must hold a sequence",
+            )
         total = self.stop.env_steps
         if isinstance(config, DQN) and total is not None and config.learning_starts > total:
             yield Fault(

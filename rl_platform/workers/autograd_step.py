@@ -10,6 +10,7 @@ from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.workers.objective import Batch, Objective, Params
 from rl_platform.workers.optimizer import FlatOptimizer
+from rl_platform.workers.reassessment import Assessment
 
 if TYPE_CHECKING:
     import torch
@@ -57,14 +58,29 @@ class AutogradStep:
         with torch.no_grad(), self._mixed():
             return self.policy.heads(self.target, columns, knobs, "next/")
 
-    def __call__(self, batch: Batch, knobs: Knobs) -> dict[str, torch.Tensor | float]:
-        """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``."""
+    def assess(self, batch: Tree, knobs: Knobs, of_target: bool) -> Assessment:
+        """What the parameters, or the target's, say of actions and observations [N, ...] or [T, Q, ...]."""
+        import torch
+
+        params = self.target if of_target else self.params
+        assert params is not None
+        columns = self.columns(batch)
+        action = columns["action"]
+        if self.policy.recurrent:
+            action = action.reshape(-1, *action.shape[2:])
+        with torch.no_grad(), self._mixed():
+            heads = self.policy.heads(params, columns, knobs)
+            log_probability = heads.log_probability(action)
+            value = heads[str(self.policy.value)][:, 0]
+        return Assessment(log_probability.float().cpu().numpy(), value.float().cpu().numpy())
+
+    def gradient(self, batch: Batch, knobs: Knobs) -> dict[str, torch.Tensor]:
+        """See `Step.gradient`."""
         self.optimizer.gradient.zero_()
         with self._mixed():
             loss, stats = self.objective(self.policy, self.params, self.target, batch, knobs)
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
-        norm = self.optimizer.step(float(knobs["learning_rate"]))
-        return {**stats, "loss": loss.detach(), "gradient_norm": norm}
+        return {**stats, "loss": loss.detach()}
 
     def _mixed(self) -> torch.autocast:
         """Matrix products in bfloat16 where that is wanted; parameters, losses and moments stay float32."""

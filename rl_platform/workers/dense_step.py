@@ -17,6 +17,7 @@ from rl_platform.models.numpy_ops import NUMPY
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.workers.objective import ClosedForm
 from rl_platform.workers.optimizer import FlatOptimizer
+from rl_platform.workers.reassessment import Assessment
 
 if TYPE_CHECKING:
     import torch
@@ -56,16 +57,24 @@ class DenseStep:
         assert self.target is not None
         return self._read(columns, knobs, self.target, "target", "next/")
 
-    def __call__(self, batch: Tree, knobs: Knobs) -> dict[str, float]:
-        """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``."""
+    def assess(self, batch: Tree, knobs: Knobs, of_target: bool) -> Assessment:
+        """What the parameters, or the target's, say of actions and observations [N, ...]."""
+        params = self.target if of_target else self.params
+        assert params is not None
+        seen, mask = self.policy.filter(NUMPY, {path: batch[path] for path in self.policy.spaces.obs}, knobs)
+        by_name, _ = self.policy.net.forward(NUMPY, params, seen, {}, None)
+        heads = Heads(self.policy, NUMPY, params, by_name, mask)
+        return Assessment(heads.log_probability(batch["action"]), heads[str(self.policy.value)][:, 0])
+
+    def gradient(self, batch: Tree, knobs: Knobs) -> dict[str, float]:
+        """See `Step.gradient`."""
         read = partial(self._read, batch, knobs, self.params, "")
         descent = self.closed_form(read, batch, knobs)
         assert self._read_last is not None, "a closed form reads the heads whose gradients it gives"
         self._read_last.backward(descent.gradients, self.gradients)
         for param in self.policy.distribution.params:
             self.gradients[param.path][...] = descent.gradients.get(param.path, 0.0)
-        norm = self.optimizer.step(float(knobs["learning_rate"]))
-        return {**descent.stats, "loss": descent.loss, "gradient_norm": float(norm)}
+        return {**descent.stats, "loss": descent.loss}
 
     def _read(self, batch: Tree, knobs: Knobs, params: Tree, whose: str, prefix: str) -> Heads:
         obs = {path: batch[prefix + path] for path in self.policy.spaces.obs}

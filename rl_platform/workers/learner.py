@@ -19,6 +19,7 @@ from rl_platform.workers.autograd_step import Precision
 from rl_platform.workers.minibatches import is_step_column, parts, rows, sequences, shuffled
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.policy_learner import Learning, PolicyLearner, Step
+from rl_platform.workers.reassessment import Assessor, reassessed
 
 __all__ = ["Learner", "Learning"]
 
@@ -56,16 +57,23 @@ class Learner:
         epochs: int,
         minibatch_size: int,
         target_kl: float | None = None,
+        assessor: Assessor = "actor",
     ) -> tuple[int, dict[str, float]]:
-        """Several epochs of minibatches over trajectories. Returns optimizer steps and mean statistics.
+        """Several epochs of minibatches over trajectories, of all rows if ``minibatch_size`` is 0.
+
+        Returns optimizer steps and mean statistics.
 
         With ``target_kl`` it stops after the first minibatch whose ``approx_kl`` exceeds 1.5 times that.
+        Another ``assessor`` than the actor says first what it thinks of all rows, for the recipe to read.
         """
         learner = self.learners[policy]
         step = learner.step(objective)
+        if assessor != "actor":
+            by_target = assessor == "target"
+            trajectories = [reassessed(step, learner.policy, each, knobs, by_target) for each in trajectories]
         make = self._sequence_batches if learner.policy.recurrent else self._row_batches
         batches = make(learner, step, trajectories, recipe, knobs, epochs, minibatch_size)
-        return _run(step, batches, knobs, target_kl)
+        return _run(learner, step, batches, knobs, target_kl)
 
     def update_on_samples(
         self,
@@ -90,7 +98,7 @@ class Learner:
         batches = (
             dict(zip(columns, minibatch, strict=True)) for minibatch in zip(*columns.values(), strict=True)
         )
-        return _run(step, batches, knobs, None)
+        return _run(learner, step, batches, knobs, None)
 
     def update_target(self, policy: str, rate: float = 1.0) -> None:
         """Move the target parameters towards the online ones by ``rate`` (1 copies them)."""
@@ -154,6 +162,7 @@ class Learner:
         total = len(columns["action"])
         if not total:
             return
+        size = size or total
         for order in self._orders(learner, total, size, epochs):
             mixed = step.take(columns, np.concatenate(order))
             for part in parts(total, size):
@@ -174,7 +183,8 @@ class Learner:
         if not total:
             return
         columns, state = step.columns(steps), step.columns(states)
-        for order in self._orders(learner, total, max(1, size // length), epochs):
+        count = max(1, size // length) if size else total
+        for order in self._orders(learner, total, count, epochs):
             for chosen in order:
                 batch = step.take(columns, chosen, axis=1)
                 valid = batch["valid"]
@@ -190,11 +200,15 @@ class Learner:
 
 
 def _run(
-    step: Step, batches: Iterable[Columns], knobs: Knobs, target_kl: float | None
+    learner: PolicyLearner,
+    step: Step,
+    batches: Iterable[Columns],
+    knobs: Knobs,
+    target_kl: float | None,
 ) -> tuple[int, dict[str, float]]:
     history: list[dict[str, Any]] = []
     for batch in batches:
-        stats = step(batch, knobs)
+        stats = learner.descend(step, batch, knobs)
         history.append(stats)
         if target_kl is not None and float(stats["approx_kl"]) > 1.5 * target_kl:
             break

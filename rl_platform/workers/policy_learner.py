@@ -14,6 +14,7 @@ from rl_platform.workers.autograd_step import AutogradStep, Precision
 from rl_platform.workers.dense_step import DenseStep
 from rl_platform.workers.objective import Loss, Objective
 from rl_platform.workers.optimizer import FlatOptimizer, Optimizer
+from rl_platform.workers.reassessment import Assessment
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +29,7 @@ class Learning:
 
 
 class Step(Protocol):
-    """How one minibatch moves the parameters, and the kind of arrays that it takes."""
+    """How the gradient of one minibatch is found, and the kind of arrays that it takes."""
 
     def columns(self, tree: Tree) -> dict[str, Any]:
         """Numpy columns as this step takes them."""
@@ -39,8 +40,11 @@ class Step(Protocol):
     def of_target(self, columns: dict[str, Any], knobs: Knobs) -> Heads:
         """Heads of the target parameters for the observations afterwards; columns [N, ...]."""
 
-    def __call__(self, batch: dict[str, Any], knobs: Knobs) -> dict[str, Any]:
-        """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``."""
+    def assess(self, batch: Tree, knobs: Knobs, of_target: bool) -> Assessment:
+        """What the parameters, or the target's, say of actions and observations in numpy."""
+
+    def gradient(self, batch: dict[str, Any], knobs: Knobs) -> dict[str, Any]:
+        """Write the gradient of a minibatch into the learner's. Returns statistics with ``loss``."""
 
 
 class PolicyLearner:
@@ -64,6 +68,11 @@ class PolicyLearner:
         if objective not in self._steps:
             self._steps[objective] = self._new_step(objective)
         return self._steps[objective]
+
+    def descend(self, step: Step, batch: dict[str, Any], knobs: Knobs) -> dict[str, Any]:
+        """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``."""
+        stats = step.gradient(batch, knobs)
+        return {**stats, "gradient_norm": self.optimizer.step(float(knobs["learning_rate"]))}
 
     def _new_step(self, objective: Objective) -> Step:
         policy, dense = self.policy, self.policy.dense

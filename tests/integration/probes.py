@@ -219,6 +219,15 @@ class Team(ParallelEnv[str, np.ndarray, int]):
 
 
 PPO = {"learningRate": 1e-2, "batchSize": 256, "minibatchSize": 64}
+A2C = {"learningRate": 1e-2, "fragmentLength": 8}
+IMPALA = {"learningRate": 1e-2, "fragmentLength": 8, "batchSize": 64, "publishEvery": 4}
+APPO = {
+    "learningRate": 1e-2,
+    "fragmentLength": 8,
+    "batchSize": 128,
+    "minibatchSize": 64,
+    "publishEvery": 6,
+}
 DQN = {
     "learningRate": 1e-2,
     "batchSize": 32,

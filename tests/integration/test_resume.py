@@ -17,7 +17,7 @@ from rl_platform.checkpoints.reading import load, resolve
 from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.report import Report
-from tests.integration.probes import DQN, PPO, job
+from tests.integration.probes import APPO, DQN, IMPALA, PPO, job
 
 CARTPOLE = {"id": "CartPole-v1"}
 MEETING = {"kind": "pettingzooParallel", "entrypoint": "rl_platform.envs.examples.meeting:Meeting"}
@@ -37,6 +37,13 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "ppo-agents": {"environment": MEETING, "algorithm": {"ppo": PPO}, "policies": TWO},
     "ppo-agents-lstm": {"environment": MEETING, "algorithm": {"ppo": PPO}, "model": MEMORY},
+    "impala-lstm": {"environment": CARTPOLE, "algorithm": {"impala": IMPALA}, "model": MEMORY},
+    "appo-agents": {
+        "environment": MEETING,
+        "algorithm": {"appo": APPO},
+        "policies": TWO,
+        "model": FILTERS,
+    },
     "dqn": {"environment": CARTPOLE, "algorithm": {"dqn": REPLAY}},
     "dqn-agents": {"environment": MEETING, "algorithm": {"dqn": REPLAY}},
 }
@@ -44,7 +51,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 def exact_job(case: str, env_steps: int = 4_000, every_updates: int | None = None) -> TrainingJob:
     """Learning rates fall and checkpoints come every three iterations or so."""
-    every = every_updates or (48 if "ppo" in case else 170)
+    every = every_updates or {"ppo": 48, "impala": 24, "appo": 48, "dqn": 170}[case.partition("-")[0]]
     spec = {
         "schedules": {"learningRate": {"kind": "linear", "final": 0.0}},
         "stop": {"envSteps": env_steps},

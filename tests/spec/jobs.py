@@ -52,6 +52,11 @@ JSON = st.recursive(
 JSON_MAPS = st.dictionaries(TEXT, JSON, max_size=3)
 
 
+ALGORITHMS: dict[str, type[fields.SpecModel]] = {
+    str(info.alias): get_args(info.annotation)[0] for info in algorithms.AlgorithmSpec.model_fields.values()
+}
+
+
 def limits_of(metadata: list[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in metadata:
@@ -110,9 +115,7 @@ def documents(kind: type[fields.SpecModel], leave_out: tuple[str, ...] = ()) -> 
     """Documents of a model as a manifest has them, keeping its rules."""
     if kind is algorithms.AlgorithmSpec:
         return st.one_of(
-            st.fixed_dictionaries({"ppo": documents(algorithms.PPO)}),
-            st.fixed_dictionaries({"dqn": documents(algorithms.DQN)}),
-            st.fixed_dictionaries({"custom": documents(algorithms.Custom)}),
+            st.fixed_dictionaries({name: documents(member)}) for name, member in ALGORITHMS.items()
         )
     required: dict[str, st.SearchStrategy[Any]] = {}
     optional: dict[str, st.SearchStrategy[Any]] = {}
@@ -150,10 +153,10 @@ def _mend_rollouts(document: Document) -> Document:
     return {**document, **dict(zip(names, found, strict=True))}
 
 
-def _mend_ppo(document: Document) -> Document:
+def _mend_minibatches(document: Document, batch_size: int) -> Document:
     return {
         **document,
-        "minibatchSize": min(document.get("minibatchSize", 256), document.get("batchSize", 1024)),
+        "minibatchSize": min(document.get("minibatchSize", 256), document.get("batchSize", batch_size)),
     }
 
 
@@ -210,12 +213,14 @@ def _mend_spec(document: Document) -> Document:
     algorithm = document["algorithm"]
     (name,) = algorithm
     rollouts = document.get("rollouts", {})
+    if name in ("ppo", "appo"):
+        # Never more than a minibatch.
+        document.get("model", {}).get("recurrent", {})["sequenceLength"] = 1
     if "ppo" in algorithm:
         workers = max(1, rollouts.get("replicas", 0) * rollouts.get("workersPerPod", 1))
         lanes = workers * rollouts.get("envsPerWorker", 8)
         if algorithm["ppo"].get("batchSize", 1024) < lanes:
             document["rollouts"] = {"envsPerWorker": 1}
-        document.get("model", {}).get("recurrent", {})["sequenceLength"] = 1  # never more than a minibatch
     if "dqn" in algorithm and "envSteps" in document["stop"]:
         starts = algorithm["dqn"].get("learningStarts", 1000)
         algorithm["dqn"]["learningStarts"] = min(starts, document["stop"]["envSteps"])
@@ -225,19 +230,20 @@ def _mend_spec(document: Document) -> Document:
         document["policies"] = _distinct(document["policies"])
         if document["policies"]:
             document["policies"][0]["trained"] = True
-    scheduled = {"ppo": None, "dqn": ("learningRate",), "custom": None}[name]
+    known = {info.alias for info in ALGORITHMS[name].model_fields.values()}
     if "schedules" in document:
         document["schedules"] = {
             field: {"steps": 1000, **schedule}
             for field, schedule in document["schedules"].items()
-            if scheduled is None or field in scheduled
+            if name == "custom" or field in known
         }
     return document
 
 
 MENDS: dict[type[fields.SpecModel], Callable[[Document], Document]] = {
     algorithms.DQN: _mend_dqn,
-    algorithms.PPO: _mend_ppo,
+    algorithms.PPO: lambda it: _mend_minibatches(it, 1024),
+    algorithms.APPO: lambda it: _mend_minibatches(it, 512),
     environment.EnvironmentSpec: _mend_environment,
     model.ModelSpec: _mend_model,
     runtime.EnvVar: lambda it: _only(it, ("value", "secret"), ""),

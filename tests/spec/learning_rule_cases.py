@@ -70,6 +70,12 @@ _ABOUT_ALGORITHMS = [
         [_ppo(minibatchSize=1025), _ppo(batchSize=255)],
     ),
     RuleCase(
+        "algorithm.appo.minibatchSize",
+        "is more than batchSize",
+        [{"algorithm": {"appo": {}}}, {"algorithm": {"appo": {"minibatchSize": 512}}}],
+        [{"algorithm": {"appo": {"minibatchSize": 513}}}, {"algorithm": {"appo": {"batchSize": 255}}}],
+    ),
+    RuleCase(
         "algorithm.dqn.batchSize",
         "is more than bufferSize",
         [_dqn(batchSize=10_000), _dqn(batchSize=64, bufferSize=64, learningStarts=64)],
@@ -114,6 +120,7 @@ _ABOUT_MODELS = [
         [
             {**_ppo(minibatchSize=15), "model": {"recurrent": LSTM}},
             {"model": {"recurrent": {"kind": "lstm", "sequenceLength": 257}}},
+            {"algorithm": {"appo": {"minibatchSize": 15}}, "model": {"recurrent": LSTM}},
         ],
     ),
     RuleCase(
@@ -166,6 +173,19 @@ def _about_schedules() -> Iterator[RuleCase]:
             [
                 {**schedule(field), **unbounded},
                 {**schedule(field, kind="exponential", final=1), **unbounded},
+            ],
+        )
+    for name in ("a2c", "impala"):
+        yield RuleCase(
+            "schedules.clipRange",
+            f"algorithm.{name} has no such field",
+            [
+                {**schedule("entropyCoefficient"), "algorithm": {name: {}}},
+                {**schedule("learningRate"), "algorithm": {name: {}}},
+            ],
+            [
+                {**schedule("clipRange"), "algorithm": {name: {}}},
+                {**schedule("clipRange", kind="constant"), "algorithm": {name: {}}},
             ],
         )
     for field in ("clipRange", "entropyCoefficient"):

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rl_platform.algorithms.a2c import A2C, actor_critic_loss
 from rl_platform.algorithms.dqn import DQN, dqn_loss, next_values
 from rl_platform.algorithms.ppo import PPO, ppo_loss
 from rl_platform.data.spaces import ActionSpace, Spaces
 from rl_platform.data.tree import ACTION_MASK
-from rl_platform.models.build import initial_knobs
+from rl_platform.models.build import actor_critic_policy, initial_knobs
 from rl_platform.models.policy import Policy
 from rl_platform.spec import algorithms as spec
 from rl_platform.workers.autograd_step import AutogradStep
@@ -43,11 +44,11 @@ def both(policy: Policy, loss: Loss, learning: Any, batches: list[dict[str, np.n
     assert isinstance(steps[1], AutogradStep)
     for batch in batches:
         said = []
-        for step in steps:
+        for learner, step in zip(learners, steps, strict=True):
             columns = step.columns(dict(batch))
             if learning.target:
                 columns |= next_values(step.of_target(columns, knobs))
-            said.append({name: float(value) for name, value in step(columns, knobs).items()})
+            said.append({name: float(value) for name, value in learner.descend(step, columns, knobs).items()})
         assert said[0].keys() == said[1].keys()
         for name, value in said[0].items():
             assert value == pytest.approx(said[1][name], rel=2e-3, abs=2e-5), name
@@ -65,18 +66,42 @@ def actions(space: ActionSpace, obs: dict[str, np.ndarray], rng: np.random.Gener
     return parts[0] if space.kind == "discrete" else np.stack(parts, axis=1)
 
 
-@pytest.mark.parametrize("fields", FIELDS.values(), ids=list(FIELDS))
-@pytest.mark.parametrize(
+SPACES = pytest.mark.parametrize(
     ("kind", "masked"),
     [("discrete", False), ("discrete", True), ("multi", False), ("multi", True), ("box", False)],
 )
-@pytest.mark.parametrize(("hidden", "trunk"), [((16, 8), "auto"), ((12,), "shared"), ((), "shared")])
+NETWORKS = pytest.mark.parametrize(
+    ("hidden", "trunk"), [((16, 8), "auto"), ((12,), "shared"), ((), "shared")]
+)
+
+
+@pytest.mark.parametrize("fields", FIELDS.values(), ids=list(FIELDS))
+@SPACES
+@NETWORKS
 def test_ppo(kind: str, masked: bool, fields: dict[str, Any], hidden: tuple[int, ...], trunk: str) -> None:
     cfg = spec.PPO(**fields)
+    policy, batches, knobs = actor_critic(kind, masked, hidden, trunk)
+    knobs["entropy_coefficient"] = cfg.entropy_coefficient
+    both(policy, ppo_loss(cfg), PPO.learning(cfg), batches, knobs)
+
+
+@pytest.mark.parametrize("entropy", [0.0, 0.05])
+@SPACES
+@NETWORKS
+def test_a2c(kind: str, masked: bool, entropy: float, hidden: tuple[int, ...], trunk: str) -> None:
+    policy, batches, knobs = actor_critic(kind, masked, hidden, trunk)
+    knobs["entropy_coefficient"] = entropy
+    both(policy, actor_critic_loss(0.7), A2C.learning(spec.A2C()), batches, knobs)
+
+
+def actor_critic(
+    kind: str, masked: bool, hidden: tuple[int, ...], trunk: str
+) -> tuple[Policy, list[dict[str, np.ndarray]], dict[str, Any]]:
+    """A policy with a value, batches as its algorithms learn from, and knobs."""
     space = ACTIONS[kind]
     spaces = p.masked(p.DICT, space) if masked else Spaces(dict(p.DICT), space)
     model = replace(p.Model(hidden), share_trunk=trunk, observation_filter="meanStd")
-    policy = PPO.policy(spaces, model, cfg)  # type: ignore[arg-type]
+    policy = actor_critic_policy(spaces, model)  # type: ignore[arg-type]
     rng = np.random.default_rng(5)
     batches = []
     for _ in range(6):
@@ -84,9 +109,7 @@ def test_ppo(kind: str, masked: bool, fields: dict[str, Any], hidden: tuple[int,
         columns = {name: rng.standard_normal(ROWS, np.float32) for name in ("advantage", "return", "value")}
         likely = rng.uniform(-4, -1, ROWS).astype(np.float32)
         batches.append({**obs, **columns, "action": actions(space, obs, rng), "log_probability": likely})
-    knobs = {**initial_knobs(policy), "learning_rate": 0.01, "clip_range": 0.2}
-    knobs["entropy_coefficient"] = cfg.entropy_coefficient
-    both(policy, ppo_loss(cfg), PPO.learning(cfg), batches, knobs)
+    return policy, batches, {**initial_knobs(policy), "learning_rate": 0.01, "clip_range": 0.2}
 
 
 @pytest.mark.parametrize("double", [False, True])
