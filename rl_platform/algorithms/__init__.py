@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from rl_platform.algorithms.a2c import A2C
 from rl_platform.algorithms.algorithm import Algorithm
+from rl_platform.algorithms.apex import APEX
 from rl_platform.algorithms.appo import APPO
 from rl_platform.algorithms.dqn import DQN
 from rl_platform.algorithms.impala import IMPALA
@@ -17,4 +18,5 @@ ALGORITHMS: dict[str, Algorithm] = {
     "impala": IMPALA,
     "appo": APPO,
     "dqn": DQN,
+    "apex": APEX,
 }

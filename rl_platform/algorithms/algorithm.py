@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from rl_platform.execution.run import Run
 from rl_platform.models.model_spec import ModelSpec
 from rl_platform.models.policy import Policy
 from rl_platform.workers.learner import Learning
+from rl_platform.workers.replay_draws import Draws, Uniform
 
-Exploration = Callable[[int], dict[str, float]]
+Exploration = Callable[[int, int], Mapping[str, Any]]
+"""(env steps so far, environments of the run) → knobs."""
 
 
 def _none(config: Any) -> int:
@@ -21,9 +23,14 @@ def _none(config: Any) -> int:
     return 0
 
 
+def _uniform(config: Any) -> Draws:
+    del config
+    return Uniform()
+
+
 def _no_exploration(config: Any) -> Exploration:
     del config
-    return lambda env_steps: {}
+    return lambda env_steps, environments: {}
 
 
 def _anything(spaces: Spaces, model: ModelSpec) -> None:
@@ -40,6 +47,7 @@ class Algorithm:
     learning: Callable[[Any], Learning]
     plan: Callable[[Run, Any], Plan]
     replay_capacity: Callable[[Any], int] = _none  # transitions per policy; 0: no replay buffer
+    replay_draws: Callable[[Any], Draws] = _uniform  # how samples are drawn from a buffer
     look_back: Callable[[Any], int] = _none  # rows of the previous fragment that trajectories carry
-    exploration: Callable[[Any], Exploration] = _no_exploration  # env steps → knobs such as epsilon
+    exploration: Callable[[Any], Exploration] = _no_exploration  # knobs such as epsilon
     refuse: Callable[[Spaces, ModelSpec], None] = _anything  # raises ValueError for what is not supported

@@ -12,7 +12,7 @@ Shape legend: N rows of a minibatch (only valid ones, also of sequences).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,20 +36,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Clipped(Protocol):
-    """The fields that the loss reads."""
-
-    @property
-    def normalize_advantage(self) -> bool: ...
-
-    @property
-    def value_coefficient(self) -> float: ...
-
-    @property
-    def value_clip_range(self) -> float | None: ...
-
-
-def ppo_loss(cfg: Clipped) -> Loss:
+def ppo_loss(cfg: spec.PPO | spec.APPO) -> Loss:
     """Clipped surrogate + value regression - entropy bonus, as means over N."""
 
     def loss(
@@ -91,7 +78,7 @@ def ppo_loss(cfg: Clipped) -> Loss:
     return Loss(loss, closed_form(cfg))
 
 
-def closed_form(cfg: Clipped) -> ClosedForm:
+def closed_form(cfg: spec.PPO | spec.APPO) -> ClosedForm:
     """The same loss with its gradient, for networks that are learned from without autograd."""
 
     def descent(read: Read, batch: Tree, knobs: Knobs) -> Descent:

@@ -20,6 +20,7 @@ from rl_platform.envs.watchdog import Watchdog
 from rl_platform.execution.plan import Plan
 from rl_platform.execution.run import Run
 from rl_platform.models.actors import Actor, make_actor
+from rl_platform.models.build import family_of
 from rl_platform.models.filters import PolicyFilters
 from rl_platform.models.policy import Policy
 from rl_platform.serving.bundle import kind_of
@@ -60,7 +61,7 @@ class Assembly:
         """How each policy is made again without its algorithm; see `serving.bundle.kind_of`."""
         if isinstance(self.job.spec.algorithm.selected[1], Custom):
             return {name: kind_of(policy, self.job.spec.model) for name, policy in self.policies.items()}
-        return {name: "actor_critic" if policy.value else "q" for name, policy in self.policies.items()}
+        return {name: family_of(policy) for name, policy in self.policies.items()}
 
     def actors(self) -> dict[str, Actor]:
         """A fresh actor for each policy, with what is published now."""
@@ -144,7 +145,9 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
         workers.data_stays = bool(spec.learner.replicas) and not capacity
     run = Run(workers, learner, trained, schedule, filters=filters, exploration=algorithm.exploration(config))
     if capacity:
-        run.replay = {policy: ReplayBuffer(capacity, spec.seed) for policy in trained}
+        run.replay = {
+            policy: ReplayBuffer(capacity, spec.seed, algorithm.replay_draws(config)) for policy in trained
+        }
     run.publish(0, 0)
     plan = algorithm.plan(run, config).validate()
     if isinstance(workers, WorkerGroup):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rl_platform.data.tree import Tree
 from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op
@@ -31,28 +32,29 @@ def train_one_step(
     def train(item: Item, counters: Counters) -> list[Item]:
         scheduled = run.schedule(counters.env_steps)
         stats: dict[str, float] = {}
+        rows: dict[str, Tree] = {}
         steps = 0
         for policy in run.trained:
             knobs = {**run.published[policy].knobs, **scheduled}
             if item.kind is Kind.SAMPLE:
                 if policy not in item.info["samples"]:
                     continue
-                done, means = run.learner.update_on_samples(
+                learned = run.learner.update_on_samples(
                     policy, item.info["samples"][policy], objective, knobs, target_columns
                 )
             else:
                 mine = [each for each in item.data if each.policy == policy]
                 how = (epochs, minibatch_size, target_kl, assessor)
                 try:
-                    done, means = run.learner.update(policy, mine, item.recipe, objective, knobs, *how)
+                    learned = run.learner.update(policy, mine, item.recipe, objective, knobs, *how)
                 except DataLost:
                     counters.drop("data lost", sum(each.steps for each in mine))
                     continue
-            steps = max(steps, done)
-            stats |= {f"train/{policy}/{name}": value for name, value in means.items()}
+            steps, rows[policy] = max(steps, learned.steps), learned.rows
+            stats |= {f"train/{policy}/{name}": value for name, value in learned.stats.items()}
         counters.updates += steps
         stats |= {f"schedule/{name}": value for name, value in scheduled.items()}
-        item.kind, item.info = Kind.UPDATE, {**item.info, "stats": stats}
+        item.kind, item.info = Kind.UPDATE, {**item.info, "stats": stats, "rows": rows}
         return [item]
 
     detail = f"{epochs} epochs of minibatches of {minibatch_size}" if minibatch_size else "each batch once"

@@ -11,7 +11,7 @@ from rl_platform.execution.learning import (
     update_filters,
     update_target_network,
 )
-from rl_platform.execution.replay import replay, store_to_replay
+from rl_platform.execution.replay import replay, store_to_replay, update_priorities
 from rl_platform.execution.reporting import report
 from rl_platform.execution.sampling import rollouts
 
@@ -29,5 +29,6 @@ __all__ = [
     "store_to_replay",
     "train_one_step",
     "update_filters",
+    "update_priorities",
     "update_target_network",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rl_platform.data.recipe import TransitionFn
@@ -34,6 +35,7 @@ class Replay:
     run: Run
     batch_size: int
     minibatches: int
+    correction: Callable[[int], float] | None
     name: str = "replay"
     gives: Kind = Kind.SAMPLE
     site: str = "replay"
@@ -55,14 +57,39 @@ class Replay:
     def take(self, counters: Counters, ready: Ref | None = None) -> Item:
         del ready
         run = self.run
+        correction = self.correction(counters.env_steps) if self.correction else 0.0
         samples = {
-            policy: run.replay[policy].sample(self.minibatches, self.batch_size)
+            policy: run.replay[policy].sample(self.minibatches, self.batch_size, correction)
             for policy in run.trained
             if run.replay[policy].size
         }
         return Item(Kind.SAMPLE, born=time.monotonic(), version=counters.version, info={"samples": samples})
 
 
-def replay(run: Run, *, batch_size: int, minibatches: int = 1) -> Flow:
-    """Samples from the replay buffers; when it is their turn is the pace's affair."""
-    return Flow(Replay(run, batch_size, minibatches))
+def replay(
+    run: Run,
+    *,
+    batch_size: int,
+    minibatches: int = 1,
+    correction: Callable[[int], float] | None = None,
+) -> Flow:
+    """Samples from the replay buffers; when it is their turn is the pace's affair.
+
+    ``correction``: env steps → exponent of importance weights, where transitions have priorities.
+    """
+    return Flow(Replay(run, batch_size, minibatches, correction))
+
+
+def update_priorities(run: Run) -> Op:
+    """Give what was learned from the temporal differences that it had then (``td_error`` of the loss)."""
+
+    def update(item: Item, counters: Counters) -> list[Item]:
+        late = sum(
+            run.replay[policy].update_priorities(sample, item.info["rows"][policy]["td_error"])
+            for policy, sample in item.info["samples"].items()
+        )
+        item.info["stats"]["replay/late_priorities"] = float(late)
+        del counters
+        return [item]
+
+    return Op("update_priorities", frozenset({Kind.UPDATE}), Kind.UPDATE, update, "replay")

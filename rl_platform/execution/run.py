@@ -44,13 +44,14 @@ class Run:
     replay: dict[str, ReplayBuffer] = field(default_factory=dict)
     filters: dict[str, PolicyFilters] = field(default_factory=dict)
     published: dict[str, Published] = field(default_factory=dict)
-    exploration: Callable[[int], dict[str, float]] = lambda env_steps: {}
+    exploration: Callable[[int, int], Mapping[str, Any]] = lambda env_steps, environments: {}
     episodes: EpisodeWindow = field(default_factory=EpisodeWindow)
 
     def knobs(self, policy: str, env_steps: int) -> dict[str, Any]:
         """Everything published with a policy besides its weights: filters, exploration."""
         filters = self.filters[policy].knobs() if policy in self.filters else {}
-        return {**filters, **self.exploration(env_steps)}
+        environments = self.workers.num_envs * max(1, self.workers.count)
+        return {**filters, **self.exploration(env_steps, environments)}
 
     def publish(self, version: int, env_steps: int) -> None:
         """Make the learner's present weights what the next requests carry."""

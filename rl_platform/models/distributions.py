@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import e, log, pi
-from typing import Literal
 
 import numpy as np
 
 from rl_platform.data.spaces import ActionSpace
+from rl_platform.models.action_values import action_values, value_heads
 from rl_platform.models.net import Param
 from rl_platform.models.ops import Array, Ops
 from rl_platform.models.policy import Distribution, Knobs, NoiseKind, legal
 
 POLICY_HEAD = "policy"
 VALUE_HEAD = "value"
-Q_HEAD = "q"
 UNBOUNDED = 1e30
 EPSILON = "epsilon"
+ACTION_VALUE, BEST_VALUE = "action_value", "value"
 
 Tensors = Mapping[str, Array]
 
@@ -192,12 +192,19 @@ class EpsilonGreedy:
     """
 
     space: ActionSpace
+    dueling: bool = False  # values from the two heads of a dueling network
+    scored: bool = False  # say the values of what is done and of what is best
     stochastic: bool = False
     params: Sequence[Param] = ()
 
     @cached_property
     def heads(self) -> Mapping[str, int]:
-        return {Q_HEAD: self.space.categories[0]}
+        return value_heads(self.space.categories[0], self.dueling)
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What it says of each row besides the action."""
+        return (ACTION_VALUE, BEST_VALUE) if self.scored else ()
 
     @cached_property
     def noise(self) -> Sequence[tuple[NoiseKind, int]]:
@@ -206,12 +213,15 @@ class EpsilonGreedy:
     def act(
         self, ops: Ops, params: Tensors, heads: Tensors, mask: Array | None, noise: Array | None, knobs: Knobs
     ) -> tuple[Array, dict[str, Array]]:
-        greedy = ops.argmax(legal(ops, heads[Q_HEAD], mask))
-        if noise is None:
-            return greedy, {}
-        explore = noise[..., 0] > 1.0 - knobs[EPSILON]
-        drawn = ops.argmax(legal(ops, noise[..., 1:], mask))
-        return ops.where(explore, drawn, greedy), {}
+        values = legal(ops, action_values(ops, heads), mask)
+        action = ops.argmax(values)
+        if noise is not None:
+            explore = noise[..., 0] > 1.0 - knobs[EPSILON]
+            drawn = ops.argmax(legal(ops, noise[..., 1:], mask))
+            action = ops.where(explore, drawn, action)
+        if not self.scored:
+            return action, {}
+        return action, {ACTION_VALUE: ops.take(values, action), BEST_VALUE: ops.max(values, -1)}
 
     def log_probability(
         self, ops: Ops, params: Tensors, heads: Tensors, mask: Array | None, action: Array
@@ -225,15 +235,18 @@ class EpsilonGreedy:
         return _add_start(ops, self.space, action)
 
 
-def distribution_for(space: ActionSpace, kind: Literal["stochastic", "greedy"]) -> Distribution:
-    """The distribution of an action space. Raises ValueError for a greedy one over anything but discrete."""
-    if kind == "greedy":
-        if space.kind != "discrete":
-            raise ValueError(
-                f"action space {space.kind} has no greedy policy over action values; "
-                "expected discrete (use an algorithm with a stochastic policy, such as ppo)"
-            )
-        return EpsilonGreedy(space)
+def epsilon_greedy(space: ActionSpace, dueling: bool = False, scored: bool = False) -> EpsilonGreedy:
+    """The greedy distribution of an action space. Raises ValueError for anything but a discrete one."""
+    if space.kind != "discrete":
+        raise ValueError(
+            f"action space {space.kind} has no greedy policy over action values; "
+            "expected discrete (use an algorithm with a stochastic policy, such as ppo)"
+        )
+    return EpsilonGreedy(space, dueling, scored)
+
+
+def distribution_for(space: ActionSpace) -> Distribution:
+    """The stochastic distribution of an action space."""
     if space.kind == "discrete":
         return Categorical(space)
     if space.kind == "multi_discrete":

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from rl_platform.data.spaces import Spaces
 from rl_platform.data.tree import ACTION_MASK, STATE
+from rl_platform.models.action_values import action_values
 from rl_platform.models.dense import DenseLayers
 from rl_platform.models.net import Layout, Net, Param
 from rl_platform.models.ops import Array, Ops
@@ -104,7 +105,8 @@ class Policy:
     def extras(self) -> tuple[str, ...]:
         """Names of what `act` says per row besides the action."""
         stochastic = ("log_probability",) if self.distribution.stochastic else ()
-        return stochastic + (("value",) if self.value else ())
+        own: tuple[str, ...] = getattr(self.distribution, "extras", stochastic)
+        return own + (("value",) if self.value else ())
 
     @property
     def noise_width(self) -> int:
@@ -212,6 +214,14 @@ class Heads:
     def legal(self, name: str) -> Array:
         """The head [N, A] with the scores of illegal actions at -1e9."""
         return legal(self.ops, self.by_name[name], self.mask)
+
+    def action_values(self) -> Array:
+        """[N, A], from one head or from those of a dueling network."""
+        return action_values(self.ops, self.by_name)
+
+    def legal_action_values(self) -> Array:
+        """The same with illegal actions at -1e9."""
+        return legal(self.ops, self.action_values(), self.mask)
 
     def log_probability(self, action: Array) -> Array:
         """[N], of stored actions [N, ...]."""

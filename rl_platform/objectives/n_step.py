@@ -14,18 +14,19 @@ from rl_platform.data.trajectory import ENDED, TERMINATED, TRUNCATED, Trajectory
 from rl_platform.data.tree import Tree
 
 
-def n_step(n: int, gamma: float) -> TransitionFn:
+def n_step(n: int, gamma: float, prioritized: bool = False) -> TransitionFn:
     """A function from trajectory to transitions [M] in time order.
 
     Columns: every obs path, ``action``, ``reward`` (sum of gamma^i r), ``discount`` (gamma^steps, 0 after
-    TERMINATED) and ``next/<obs path>``. Raises ValueError where the trajectory has fewer than n-1 look-back
-    rows.
+    TERMINATED) and ``next/<obs path>``. ``prioritized`` adds ``replay/priority``, the temporal difference by
+    the values that the actor said (extras ``action_value`` of what it did and ``value`` of what was best).
+    Raises ValueError where the trajectory has fewer than n-1 look-back rows.
     """
 
     def transitions(trajectory: Trajectory) -> Tree:
         if trajectory.look_back < n - 1:
             raise ValueError(f"{n}-step transitions need {n - 1} look-back rows, got {trajectory.look_back}")
-        if n == 1 and trajectory.full:
+        if n == 1 and trajectory.full and not prioritized:
             return _one_step(trajectory, gamma)
         reward, discount, last, emitted = _accumulate(trajectory, n, gamma)
         row, lane = np.nonzero(emitted)
@@ -38,6 +39,11 @@ def n_step(n: int, gamma: float) -> TransitionFn:
             following = leaf[last + 1, lane]
             following[where] = trajectory.final.obs[path][final]
             columns[f"next/{path}"] = following
+        if prioritized:
+            best = trajectory.extra["value"][last + 1, lane]
+            best[where] = trajectory.final.extra["value"][final]
+            target = columns["reward"] + np.where(columns["discount"] > 0, columns["discount"] * best, 0)
+            columns["replay/priority"] = target - trajectory.extra["action_value"][row, lane]
         return columns
 
     return transitions

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -98,9 +98,8 @@ def rebuild(description: Mapping[str, Any]) -> Policy:
 
 
 def kind_of(policy: Policy, model: ModelSpec) -> str:
-    """How `rebuild` makes this policy again: actor_critic or q, or OWN_KIND where neither is the same one."""
-    kinds: tuple[PolicyKind, ...] = ("actor_critic", "q")
-    return next((kind for kind in kinds if _is_of_kind(policy, model, kind)), OWN_KIND)
+    """How `rebuild` makes this policy again, or OWN_KIND where no family of policies has the same one."""
+    return next((kind for kind in get_args(PolicyKind) if _is_of_kind(policy, model, kind)), OWN_KIND)
 
 
 def _is_of_kind(policy: Policy, model: ModelSpec, kind: PolicyKind) -> bool:

@@ -9,9 +9,20 @@ from pydantic import Field
 from rl_platform.spec.fields import Fault, ModuleOrEntrypoint, SpecModel
 from rl_platform.spec.free_json import JsonMap
 from rl_platform.spec.policy_gradients import A2C, APPO, IMPALA, PPO
-from rl_platform.spec.value_learning import DQN
+from rl_platform.spec.value_learning import DQN, ApeX, PrioritizedReplay
 
-__all__ = ["A2C", "APPO", "DQN", "IMPALA", "PPO", "AlgorithmConfig", "AlgorithmSpec", "Custom"]
+__all__ = [
+    "A2C",
+    "APPO",
+    "DQN",
+    "IMPALA",
+    "PPO",
+    "AlgorithmConfig",
+    "AlgorithmSpec",
+    "ApeX",
+    "Custom",
+    "PrioritizedReplay",
+]
 
 
 class Custom(SpecModel):
@@ -21,7 +32,7 @@ class Custom(SpecModel):
     config: JsonMap = Field(default_factory=dict, description="Handed to the algorithm as it is.")
 
 
-AlgorithmConfig = PPO | A2C | IMPALA | APPO | DQN | Custom
+AlgorithmConfig = PPO | A2C | IMPALA | APPO | DQN | ApeX | Custom
 
 
 class AlgorithmSpec(SpecModel):
@@ -32,6 +43,7 @@ class AlgorithmSpec(SpecModel):
     impala: IMPALA | None = Field(default=None, description="V-trace from workers that lag behind.")
     appo: APPO | None = Field(default=None, description="PPO from workers that lag behind.")
     dqn: DQN | None = Field(default=None, description="Deep Q-learning.")
+    apex: ApeX | None = Field(default=None, description="Distributed prioritised replay.")
     custom: Custom | None = Field(default=None, description="An algorithm of your own.")
 
     def faults(self) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from rl_platform.spec.cel_rules import CelRule, distinct, names_of, names_set, o
 from rl_platform.spec.running import Schedules
 
 _WITH_MINIBATCHES = ("ppo", "appo")
+_WITH_REPLAY = ("dqn", "apex")
 
 
 def learning_rules() -> list[CelRule]:
@@ -61,19 +62,21 @@ def _algorithm_rules() -> Iterator[CelRule]:
             f"<{member}.minibatchSize> is more than batchSize, which is <{member}.batchSize>; "
             "a minibatch is a part of a batch: lower minibatchSize or raise batchSize",
         )
-    for field in ("batchSize", "learningStarts"):
+    for name in _WITH_REPLAY:
+        member = f"{place}.{name}"
+        for field in ("batchSize", "learningStarts"):
+            yield CelRule(
+                f"algorithm.{name}.{field}",
+                f"!has({member}) || {member}.{field} <= {member}.bufferSize",
+                f"<{member}.{field}> is more than bufferSize, which is <{member}.bufferSize>; "
+                f"the replay buffer would never hold so much: raise bufferSize or lower {field}",
+            )
         yield CelRule(
-            f"algorithm.dqn.{field}",
-            f"!has({place}.dqn) || {place}.dqn.{field} <= {place}.dqn.bufferSize",
-            f"<{place}.dqn.{field}> is more than bufferSize, which is <{place}.dqn.bufferSize>; "
-            f"the replay buffer would never hold so much: raise bufferSize or lower {field}",
+            f"algorithm.{name}.learningStarts",
+            f"!has({member}) || !has(self.stop.envSteps) || {member}.learningStarts <= self.stop.envSteps",
+            f"<{member}.learningStarts> env steps are more than stop.envSteps, which is "
+            "<self.stop.envSteps>; nothing would be learned: lower learningStarts or raise stop.envSteps",
         )
-    yield CelRule(
-        "algorithm.dqn.learningStarts",
-        f"!has({place}.dqn) || !has(self.stop.envSteps) || {place}.dqn.learningStarts <= self.stop.envSteps",
-        f"<{place}.dqn.learningStarts> env steps are more than stop.envSteps, which is <self.stop.envSteps>; "
-        "nothing would be learned: lower learningStarts or raise stop.envSteps",
-    )
 
 
 def _model_rules() -> Iterator[CelRule]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rl_platform.spec.algorithms import DQN, PPO, AlgorithmSpec, Custom
+from rl_platform.spec.algorithms import PPO, AlgorithmSpec, Custom
 from rl_platform.spec.environment import EnvironmentSpec
 from rl_platform.spec.fields import Fault, ListOf, Seed, SpecModel
 from rl_platform.spec.metadata import Metadata
@@ -69,10 +69,11 @@ class TrainingJobSpec(SpecModel):
                 "a minibatch must hold a sequence",
             )
         total = self.stop.env_steps
-        if isinstance(config, DQN) and total is not None and config.learning_starts > total:
+        starts = getattr(config, "learning_starts", 0)
+        if total is not None and starts > total:
             yield Fault(
                 ("algorithm", name, "learningStarts"),
-                f"{config.learning_starts} env steps are more than stop.envSteps, which is {total}",
+                f"{starts} env steps are more than stop.envSteps, which is {total}",
                 "nothing would be learned: lower learningStarts or raise stop.envSteps",
             )
         if self.replay.placement == "rollouts" and rollouts.replicas == 0:

@@ -7,7 +7,7 @@ them. An objective is a function; what it is fed with is made in `rl_platform.wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,20 @@ from rl_platform.workers.minibatches import is_step_column, parts, rows, sequenc
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.policy_learner import Learning, PolicyLearner, Step
 from rl_platform.workers.reassessment import Assessor, reassessed
+from rl_platform.workers.replay_draws import REPLAY
 
 __all__ = ["Learner", "Learning"]
 
 Columns = dict[str, Any]
 """Numpy arrays or tensors, as the step takes them."""
+
+
+class Learned(NamedTuple):
+    """What came of a batch or of samples."""
+
+    steps: int  # of the optimizer
+    stats: dict[str, float]  # means over minibatches
+    rows: Tree  # [U, B] what the objective says of every row; minibatches of equal size only
 
 
 class Learner:
@@ -58,10 +67,8 @@ class Learner:
         minibatch_size: int,
         target_kl: float | None = None,
         assessor: Assessor = "actor",
-    ) -> tuple[int, dict[str, float]]:
+    ) -> Learned:
         """Several epochs of minibatches over trajectories, of all rows if ``minibatch_size`` is 0.
-
-        Returns optimizer steps and mean statistics.
 
         With ``target_kl`` it stops after the first minibatch whose ``approx_kl`` exceeds 1.5 times that.
         Another ``assessor`` than the actor says first what it thinks of all rows, for the recipe to read.
@@ -82,14 +89,14 @@ class Learner:
         objective: Objective,
         knobs: Knobs,
         target_columns: TargetColumns | None = None,
-    ) -> tuple[int, dict[str, float]]:
+    ) -> Learned:
         """One optimizer step for each of the minibatches [U, B, ...] in ``samples``.
 
         ``target_columns`` are computed for all of them at once: the target does not move in between.
         """
         learner = self.learners[policy]
         step = learner.step(objective)
-        columns = step.columns(samples)
+        columns = step.columns({n: leaf for n, leaf in samples.items() if not n.startswith(REPLAY)})
         count, size = next(iter(columns.values())).shape[:2]
         if target_columns is not None:
             flat = {name: leaf.reshape(count * size, *leaf.shape[2:]) for name, leaf in columns.items()}
@@ -205,7 +212,7 @@ def _run(
     batches: Iterable[Columns],
     knobs: Knobs,
     target_kl: float | None,
-) -> tuple[int, dict[str, float]]:
+) -> Learned:
     history: list[dict[str, Any]] = []
     for batch in batches:
         stats = learner.descend(step, batch, knobs)
@@ -213,11 +220,12 @@ def _run(
         if target_kl is not None and float(stats["approx_kl"]) > 1.5 * target_kl:
             break
     if not history:
-        return 0, {}
+        return Learned(0, {}, {})
+    of_rows = [name for name, value in history[0].items() if getattr(value, "ndim", 0)]
+    rows_of = {name: np.stack([np.asarray(stats.pop(name)) for stats in history]) for name in of_rows}
     # Summed where they are and read once: reading a tensor waits for it.
-    return len(history), {
-        name: float(sum(stats[name] for stats in history)) / len(history) for name in history[0]
-    }
+    means = {name: float(sum(stats[name] for stats in history)) / len(history) for name in history[0]}
+    return Learned(len(history), means, rows_of)
 
 
 def _state_path(path: str) -> str:

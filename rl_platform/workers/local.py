@@ -67,7 +67,8 @@ class LocalWorkers:
             raise IndexError(f"there is one worker in this process, number 0; asked for number {worker}")
         for policy, actor in self.worker.actors.items():
             if actor.version != published[policy].version:
-                actor.load(published[policy].weights, published[policy].knobs, published[policy].version)
+                mine = published[policy]
+                self.worker.load(policy, mine.weights, mine.knobs, mine.version)
         if self.first_step_at is None:
             self.first_step_at = time.perf_counter()
         return self.worker.sample(ticks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rl_platform.data.tree import Tree
 from rl_platform.models.ops import Array
@@ -18,7 +18,10 @@ Params = Mapping[str, "torch.Tensor"]
 Objective = Callable[
     [Policy, Params, "Params | None", Batch, Knobs], "tuple[torch.Tensor, dict[str, torch.Tensor]]"
 ]
-"""(policy, parameters, target parameters, batch of columns [N, ...], knobs) → (loss, detached statistics)."""
+"""(policy, parameters, target parameters, batch of columns [N, ...], knobs) → (loss, detached statistics).
+
+A statistic is a number, or [N] where something is wanted of every row.
+"""
 TargetColumns = Callable[[Heads], dict[str, Array]]
 """The target's heads for the observations afterwards, of all minibatches → further columns [N, ...]."""
 Read = Callable[[str], Heads]
@@ -30,7 +33,7 @@ class Descent(NamedTuple):
 
     loss: float
     gradients: Tree  # by head [N, size], and by parameter of the distribution
-    stats: dict[str, float]
+    stats: dict[str, Any]  # numbers, and arrays [N] of what is wanted of every row
 
 
 ClosedForm = Callable[[Read, Tree, Knobs], Descent]

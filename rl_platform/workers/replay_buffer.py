@@ -1,17 +1,24 @@
-"""A uniform replay buffer: a ring of independent transitions (Lin 1992), one array per column."""
+"""A replay buffer: a ring of independent transitions (Lin 1992), one array per column."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from rl_platform.data.tree import Tree
+from rl_platform.workers.replay_draws import PRIORITY, SERIAL, SLOT, Draws, Proportional, Uniform
 
 
 class ReplayBuffer:
-    """Holds the newest ``capacity`` transitions. Draws depend on (seed, number of draws so far) alone."""
+    """Holds the newest ``capacity`` transitions; ``drawing`` says how samples are drawn, uniformly if absent.
 
-    def __init__(self, capacity: int, seed: int) -> None:
+    What it draws depends on (seed, number of draws so far) and on priorities alone.
+    """
+
+    def __init__(self, capacity: int, seed: int, drawing: Draws | None = None) -> None:
         self.capacity, self.seed = capacity, seed
+        self.drawing: Draws = drawing or Uniform()
         self.columns: Tree = {}
         self.size = 0
         self.head = 0  # where the next transition goes
@@ -19,7 +26,12 @@ class ReplayBuffer:
         self.draws = 0
 
     def add(self, transitions: Tree) -> None:
-        """Append transitions [M, ...], overwriting the oldest. Columns must be those of the first call."""
+        """Append transitions [M, ...], overwriting the oldest. Columns must be those of the first call.
+
+        Their column ``replay/priority`` goes to the draws.
+        """
+        errors = transitions.get(PRIORITY)
+        transitions = {name: leaf for name, leaf in transitions.items() if name != PRIORITY}
         count = len(next(iter(transitions.values())))
         if not self.columns:
             self.columns = {
@@ -32,29 +44,41 @@ class ReplayBuffer:
             newest = leaf[count - kept :]
             self.columns[name][self.head : self.head + first] = newest[:first]
             self.columns[name][: kept - first] = newest[first:]
+        slots = (self.head + np.arange(kept)) % self.capacity
+        self.drawing.put(slots, None if errors is None else errors[count - kept :])
         self.head = (self.head + kept) % self.capacity
         self.size = min(self.size + kept, self.capacity)
         self.added += count
 
-    def sample(self, minibatches: int, batch_size: int) -> Tree:
-        """Uniform draws with replacement: [minibatches, batch_size, ...]. Raises ValueError while empty."""
+    def sample(self, minibatches: int, batch_size: int, correction: float = 0.0) -> Tree:
+        """Draws with replacement: [minibatches, batch_size, ...]. Raises ValueError while empty.
+
+        ``correction``: the exponent of importance weights, where not all transitions are drawn alike.
+        """
         if not self.size:
             raise ValueError("the replay buffer is empty: nothing was stored before the first sample")
         self.draws += 1
         rng = np.random.Generator(np.random.Philox(key=[self.seed, self.draws]))
-        index = rng.integers(0, self.size, (minibatches, batch_size))
-        return {name: leaf.take(index, axis=0) for name, leaf in self.columns.items()}
+        index, more = self.drawing.draw(rng, self.size, (minibatches, batch_size), correction)
+        return {name: leaf.take(index, axis=0) for name, leaf in self.columns.items()} | more
+
+    def update_priorities(self, sample: Tree, errors: np.ndarray) -> int:
+        """New temporal differences [U, B] of what was drawn; returns how many came too late to count."""
+        assert isinstance(self.drawing, Proportional), "only prioritised draws have priorities"
+        flat = (sample[SLOT].reshape(-1), sample[SERIAL].reshape(-1), errors.reshape(-1))
+        return self.drawing.update(*flat)
 
     @property
     def nbytes(self) -> int:
         return sum(leaf.nbytes for leaf in self.columns.values())
 
-    def snapshot(self) -> tuple[dict[str, int], Tree]:
+    def snapshot(self) -> tuple[dict[str, Any], Tree]:
         """Position and the filled part of each column."""
         position = {"size": self.size, "head": self.head, "added": self.added, "draws": self.draws}
-        return position, {name: leaf[: self.size].copy() for name, leaf in self.columns.items()}
+        more, leaves = self.drawing.snapshot(self.size)
+        return position | more, {n: leaf[: self.size].copy() for n, leaf in self.columns.items()} | leaves
 
-    def restore(self, position: dict[str, int], columns: Tree) -> None:
+    def restore(self, position: dict[str, Any], columns: Tree) -> None:
         """Put a snapshot back. Raises ValueError where it does not fit the capacity."""
         if position["size"] > self.capacity:
             raise ValueError(
@@ -66,6 +90,9 @@ class ReplayBuffer:
         if head != size and size < self.capacity:  # it was full and is smaller than this one: oldest first
             columns = {name: np.roll(leaf, -head, axis=0) for name, leaf in columns.items()}
             head = size
+        apart = (PRIORITY, SERIAL)
+        self.drawing.restore(position, {name: columns[name] for name in apart if name in columns})
+        columns = {name: leaf for name, leaf in columns.items() if name not in apart}
         self.columns = {
             name: np.concatenate([leaf, np.zeros((self.capacity - len(leaf), *leaf.shape[1:]), leaf.dtype)])
             for name, leaf in columns.items()

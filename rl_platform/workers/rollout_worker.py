@@ -26,6 +26,8 @@ ENVS_PER_SOURCE = 1 << 16
 ODD = 0x9E3779B1
 """Times an odd number modulo a power of two is one to one, so no two environments get the same seed."""
 UNWATCHED = 3600.0
+EPSILONS = "epsilons"
+"""A knob: an epsilon for each environment of the run, in the order of workers and of their environments."""
 
 
 class RolloutWorker:
@@ -76,11 +78,21 @@ class RolloutWorker:
             if collect_moments
             else {}
         )
+        self._epsilons: dict[str, np.ndarray] = {}  # by lane, where they differ
         self._noise_streams = {policy: NoiseStream(seed, policy, source) for policy in adapter.lanes}
 
     @property
     def num_envs(self) -> int:
         return self.adapter.num_envs
+
+    def load(self, policy: str, weights: np.ndarray, knobs: Mapping[str, Any], version: int) -> None:
+        """Act with these from the next fragment on. Each environment takes its own of ``epsilons``."""
+        epsilons = knobs.get(EPSILONS)
+        if epsilons is not None:
+            number = self.source * self.num_envs + self.identities[policy].env
+            self._epsilons[policy] = np.asarray(epsilons)[number % len(epsilons)]
+        own = {name: knob for name, knob in knobs.items() if name != EPSILONS}
+        self.actors[policy].load(weights, own, version)
 
     def reset(self, key: int = 0) -> None:
         """New episodes everywhere, from seeds that depend on (seed, source, environment, key) alone.
@@ -171,7 +183,10 @@ class RolloutWorker:
         if not actor.noise_width:
             return None
         generator = self._noise_streams[policy].at(self.sequence)
-        return actor.draw_noise(generator, (ticks, len(self.identities[policy].env)))
+        noise = actor.draw_noise(generator, (ticks, len(self.identities[policy].env)))
+        if policy in self._epsilons:  # decided here for each lane: any epsilon above 0 explores with noise 1
+            noise[..., 0] = noise[..., 0] > 1.0 - self._epsilons[policy]
+        return noise
 
     def _watch(self) -> Watchdog | nullcontext[None]:
         return self.watchdog if self._watched else nullcontext()

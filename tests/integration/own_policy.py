@@ -16,7 +16,7 @@ from rl_platform.workers.optimizer import Optimizer
 
 def make_policy(spaces: Spaces, model: Any, config: Any) -> Policy:
     del config
-    distribution = distribution_for(spaces.action, "stochastic")
+    distribution = distribution_for(spaces.action)
     return Policy(spaces, build_net(spaces, model, distribution.heads, {}, None), distribution, None, ())
 
 

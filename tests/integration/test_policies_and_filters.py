@@ -122,7 +122,7 @@ def test_double_q_chooses_by_the_trained_network_and_values_by_the_target() -> N
             "discount": torch.tensor([0.1]),
         }
         batch |= next_values(policy.heads(target, batch, {}, "next/"))
-        loss, _ = dqn_loss(assembly.config)(learner.policy, online, target, batch, {})
+        loss, _ = dqn_loss(double)(learner.policy, online, target, batch, {})
         losses[double] = float(loss)
     assert losses[True] == pytest.approx(0.5 * (1.0 - (0.5 + 0.1 * 3.0)) ** 2)
     assert losses[False] == pytest.approx(0.5 * (1.0 - (0.5 + 0.1 * 5.0)) ** 2)

@@ -17,6 +17,7 @@ from rl_platform.models.distributions import (
     EpsilonGreedy,
     MultiCategorical,
     distribution_for,
+    epsilon_greedy,
 )
 from rl_platform.models.numpy_ops import NUMPY
 from tests.models.policies import BOX_ACTION, DISCRETE, MULTI
@@ -92,7 +93,7 @@ def test_epsilon_of_zero_never_explores_and_of_one_always_does(epsilon: float) -
 
 @pytest.mark.parametrize("space", [DISCRETE, MULTI, BOX_ACTION])
 def test_zero_noise_and_no_noise_are_the_mode(space: ActionSpace) -> None:
-    distribution = distribution_for(space, "stochastic")
+    distribution = distribution_for(space)
     head = np.random.default_rng(0).standard_normal((20, sum(distribution.heads.values()))).astype(np.float32)
     params = {param.path: np.full(param.shape, 0.3, np.float32) for param in distribution.params}
     width = sum(width for _, width in distribution.noise)
@@ -212,11 +213,11 @@ def test_start_offsets_are_added_on_the_way_to_the_environment() -> None:
 @pytest.mark.parametrize("space", [MULTI, BOX_ACTION])
 def test_greedy_policies_over_other_action_spaces_are_refused_by_name(space: ActionSpace) -> None:
     with pytest.raises(ValueError, match=rf"{space.kind}.*expected discrete"):
-        distribution_for(space, "greedy")
+        epsilon_greedy(space)
 
 
 def test_a_greedy_policy_has_no_log_probability_and_no_entropy() -> None:
-    greedy = distribution_for(DISCRETE, "greedy")
+    greedy = epsilon_greedy(DISCRETE)
     assert not greedy.stochastic
     with pytest.raises(TypeError, match="no log-probability"):
         greedy.log_probability(NUMPY, {}, {}, None, np.zeros(1))

@@ -160,8 +160,8 @@ def _mend_minibatches(document: Document, batch_size: int) -> Document:
     }
 
 
-def _mend_dqn(document: Document) -> Document:
-    held = document.get("bufferSize", 10_000)
+def _mend_replay_sizes(document: Document, buffer_size: int) -> Document:
+    held = document.get("bufferSize", buffer_size)
     starts, batch = document.get("learningStarts", 1000), document.get("batchSize", 128)
     return {**document, "learningStarts": min(held, starts), "batchSize": min(held, batch)}
 
@@ -221,9 +221,9 @@ def _mend_spec(document: Document) -> Document:
         lanes = workers * rollouts.get("envsPerWorker", 8)
         if algorithm["ppo"].get("batchSize", 1024) < lanes:
             document["rollouts"] = {"envsPerWorker": 1}
-    if "dqn" in algorithm and "envSteps" in document["stop"]:
-        starts = algorithm["dqn"].get("learningStarts", 1000)
-        algorithm["dqn"]["learningStarts"] = min(starts, document["stop"]["envSteps"])
+    if name in ("dqn", "apex") and "envSteps" in document["stop"]:
+        starts = algorithm[name].get("learningStarts", 1000)
+        algorithm[name]["learningStarts"] = min(starts, document["stop"]["envSteps"])
     if document.get("rollouts", {}).get("replicas", 0) == 0:
         document.pop("replay", None)
     if "policies" in document:
@@ -241,7 +241,8 @@ def _mend_spec(document: Document) -> Document:
 
 
 MENDS: dict[type[fields.SpecModel], Callable[[Document], Document]] = {
-    algorithms.DQN: _mend_dqn,
+    algorithms.DQN: lambda it: _mend_replay_sizes(it, 10_000),
+    algorithms.ApeX: lambda it: _mend_replay_sizes(it, 100_000),
     algorithms.PPO: lambda it: _mend_minibatches(it, 1024),
     algorithms.APPO: lambda it: _mend_minibatches(it, 512),
     environment.EnvironmentSpec: _mend_environment,

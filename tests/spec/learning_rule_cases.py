@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from tests.spec.rule_case import RuleCase, Spec
@@ -92,6 +93,27 @@ _ABOUT_ALGORITHMS = [
         "env steps are more than stop.envSteps",
         [_dqn(steps=1000), {"algorithm": {"dqn": {}}, "stop": {"updates": 1}}],
         [_dqn(steps=999), _dqn(steps=1, learningStarts=2)],
+    ),
+    RuleCase(
+        "algorithm.apex.batchSize",
+        "is more than bufferSize",
+        [{"algorithm": {"apex": {}}}, {"algorithm": {"apex": {"batchSize": 100_000}}}],
+        [{"algorithm": {"apex": {"batchSize": 100_001}}}, {"algorithm": {"apex": {"bufferSize": 127}}}],
+    ),
+    RuleCase(
+        "algorithm.apex.learningStarts",
+        "is more than bufferSize",
+        [{"algorithm": {"apex": {}}}, {"algorithm": {"apex": {"learningStarts": 0}}}],
+        [{"algorithm": {"apex": {"learningStarts": 100_001}}}, {"algorithm": {"apex": {"bufferSize": 999}}}],
+    ),
+    RuleCase(
+        "algorithm.apex.learningStarts",
+        "env steps are more than stop.envSteps",
+        [{"algorithm": {"apex": {}}}, {"algorithm": {"apex": {}}, "stop": {"updates": 1}}],
+        [
+            {"algorithm": {"apex": {}}, "stop": {"envSteps": 999}},
+            {"algorithm": {"apex": {"learningStarts": 2}}, "stop": {"envSteps": 1}},
+        ],
     ),
     RuleCase(
         "algorithm.ppo.batchSize",
@@ -188,16 +210,17 @@ def _about_schedules() -> Iterator[RuleCase]:
                 {**schedule("clipRange", kind="constant"), "algorithm": {name: {}}},
             ],
         )
-    for field in ("clipRange", "entropyCoefficient"):
+    for field, name in product(("clipRange", "entropyCoefficient"), ("dqn", "apex")):
+        config = {"algorithm": {name: {}}}
         yield RuleCase(
             f"schedules.{field}",
-            "algorithm.dqn has no such field",
+            f"algorithm.{name} has no such field",
             [
                 schedule(field),
                 {**schedule(field), "algorithm": {"custom": {"entrypoint": "mine"}}},
-                {**schedule("learningRate"), **_dqn()},
+                {**schedule("learningRate"), **config},
             ],
-            [{**schedule(field), **_dqn()}, {**schedule(field, kind="constant"), **_dqn()}],
+            [{**schedule(field), **config}, {**schedule(field, kind="constant"), **config}],
         )
 
 

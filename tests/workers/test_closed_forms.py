@@ -48,10 +48,10 @@ def both(policy: Policy, loss: Loss, learning: Any, batches: list[dict[str, np.n
             columns = step.columns(dict(batch))
             if learning.target:
                 columns |= next_values(step.of_target(columns, knobs))
-            said.append({name: float(value) for name, value in learner.descend(step, columns, knobs).items()})
+            said.append({n: np.asarray(value) for n, value in learner.descend(step, columns, knobs).items()})
         assert said[0].keys() == said[1].keys()
         for name, value in said[0].items():
-            assert value == pytest.approx(said[1][name], rel=2e-3, abs=2e-5), name
+            np.testing.assert_allclose(value, said[1][name], rtol=2e-3, atol=2e-5, err_msg=name)
     np.testing.assert_allclose(learners[0].flat, learners[1].flat, atol=2e-4)
     assert not np.allclose(learners[0].flat, policy.layout.initial(3), atol=1e-3)
 
@@ -115,8 +115,10 @@ def actor_critic(
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_dqn(double: bool, masked: bool, activation: str) -> None:
-    cfg = spec.DQN(double_q=double)
+@pytest.mark.parametrize("dueling", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dqn(double: bool, masked: bool, activation: str, dueling: bool, weighted: bool) -> None:
+    cfg = spec.DQN(double_q=double, dueling=dueling)
     spaces = p.masked(p.BOX, p.DISCRETE) if masked else Spaces(dict(p.BOX), p.DISCRETE)
     policy = DQN.policy(spaces, p.Model((16, 16), activation=activation), cfg)
     rng = np.random.default_rng(7)
@@ -128,9 +130,11 @@ def test_dqn(double: bool, masked: bool, activation: str) -> None:
             "reward": 3 * rng.standard_normal(ROWS, np.float32),
             "action": actions(p.DISCRETE, obs, rng),
         }
+        if weighted:
+            columns["weight"] = rng.uniform(0.1, 1, ROWS).astype(np.float32)
         columns["discount"] = np.where(rng.random(ROWS) < 0.2, 0, 0.9).astype(np.float32)
         batches.append({**obs, **{f"next/{path}": leaf for path, leaf in following.items()}, **columns})
-    both(policy, dqn_loss(cfg), DQN.learning(cfg), batches, {"learning_rate": 0.01})
+    both(policy, dqn_loss(double), DQN.learning(cfg), batches, {"learning_rate": 0.01})
 
 
 def test_a_network_whose_dense_means_something_else_is_left_to_autograd() -> None:

@@ -46,9 +46,9 @@ def test_a_round_at_once_and_a_minibatch_at_a_time_learn_the_same(double: bool) 
     samples = round_of_samples(3)
     knobs = {"learning_rate": np.float32(1e-2)}
     at_once, by_one = learner(config), learner(config)
-    objective = dqn_loss(config)
-    steps, _ = at_once.update_on_samples("default", samples, objective, knobs, next_values)
-    assert steps == ROUND
+    objective = dqn_loss(double)
+    learned = at_once.update_on_samples("default", samples, objective, knobs, next_values)
+    assert learned.steps == ROUND
     before = by_one.weights("default")
     for i in range(ROUND):
         one = {name: leaf[i : i + 1] for name, leaf in samples.items()}
