@@ -54,7 +54,7 @@ def exploration(cfg: spec.ApeX) -> Exploration:
     def knobs(env_steps: int, environments: int) -> Mapping[str, Any]:
         del env_steps
         rank = np.arange(environments) / max(1, environments - 1)
-        return {"epsilon": first, EPSILONS: first ** (1 + exponent * rank)}
+        return {"epsilon": first, EPSILONS: (first ** (1 + exponent * rank)).astype(np.float32)}
 
     return knobs
 

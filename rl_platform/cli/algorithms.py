@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from typing import Any
 
 from rl_platform.algorithms import ALGORITHMS
 from rl_platform.cli.errors import failed
 from rl_platform.driver.building import assemble
 from rl_platform.spec.algorithms import AlgorithmSpec
 from rl_platform.spec.driver_protocol import ExitCode
+from rl_platform.spec.fields import SpecModel
 from rl_platform.spec.training_job import TrainingJob
 
 EXAMPLE_ENVIRONMENT = "CartPole-v1"
@@ -29,7 +31,7 @@ def algorithms(name: str | None) -> int:
         return failed(f"there is no algorithm {name}: {hint}", ExitCode.BAD_CONFIGURATION)
     print(f"{_summary(name)}\n")
     for field, default, text in _fields(AlgorithmSpec.model_fields[name].annotation):
-        print(f"  {field:<22} {default:<10} {text}")
+        print(f"  {field:<35} {default:<10} {text}")
     print(f"\nIts plan, as on {EXAMPLE_ENVIRONMENT} with all defaults:\n")
     document = {
         "metadata": {"name": f"example-{name}"},
@@ -52,16 +54,18 @@ def _summary(name: str) -> str:
 
 def _fields(annotation: object, prefix: str = "") -> list[tuple[str, str, str]]:
     """(field path, default, description) of a spec model, nested models flattened."""
-    from pydantic import BaseModel
-
-    candidates = [annotation, *getattr(annotation, "__args__", ())]
-    model = next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
     rows: list[tuple[str, str, str]] = []
-    for field in model.model_fields.values():
-        name = f"{prefix}{field.alias}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            rows += _fields(field.annotation, f"{name}.")
-        else:
+    for field in _model_in(annotation).model_fields.values():
+        name, nested = f"{prefix}{field.alias}", _model_in(field.annotation)
+        if nested is None or field.default is None:
             default = field.get_default(call_default_factory=True, validated_data={})
             rows.append((name, "none" if default is None else str(default).lower(), field.description or ""))
+        if nested is not None:
+            rows += _fields(nested, f"{name}.")
     return rows
+
+
+def _model_in(annotation: object) -> Any:
+    """The spec model that a field holds, or may hold, if any."""
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next((each for each in candidates if isinstance(each, type) and issubclass(each, SpecModel)), None)

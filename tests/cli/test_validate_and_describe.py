@@ -79,7 +79,14 @@ def test_algorithms_lists_every_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "field", "operator"),
-    [("ppo", "gaeLambda", "prepare(scale_rewards, gae)"), ("dqn", "exploration.steps", "store_to_replay")],
+    [
+        ("ppo", "gaeLambda", "prepare(scale_rewards, gae)"),
+        ("a2c", "fragmentLength", "train_one_step(each batch once)"),
+        ("impala", "correction", "prepare(scale_rewards, vtrace)"),
+        ("appo", "targetUpdateEvery", "update_target_network(every 8 updates)"),
+        ("dqn", "prioritizedReplay.correctionSteps", "store_to_replay"),
+        ("apex", "exploration.exponent", "update_priorities"),
+    ],
 )
 def test_an_algorithm_is_shown_with_its_fields_and_its_plan(
     tmp_path: Path, name: str, field: str, operator: str

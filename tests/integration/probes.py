@@ -237,6 +237,8 @@ DQN = {
     "exploration": {"initial": 1.0, "final": 0.5, "steps": 1000},
 }
 
+APEX = DQN | {"publishEvery": 8, "exploration": {"epsilon": 0.9, "exponent": 1}}
+
 
 def job(environment: dict[str, Any] | str, algorithm: dict[str, Any], **spec: Any) -> TrainingJob:
     """A job over a probe (its class name) or an environment; small, untracked, not evaluated."""

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from rl_platform.driver.building import Assembly
-from tests.integration.probes import A2C, APPO, DQN, IMPALA, PPO, BoxBandit, job, trained
+from tests.integration.probes import A2C, APEX, APPO, DQN, IMPALA, PPO, BoxBandit, job, trained
+
+REPLAY = ("dqn", "apex")
 
 
 def name_of(algorithm: dict) -> str:
@@ -24,7 +26,7 @@ def value(assembly: Assembly, *seen: float) -> np.ndarray:
 
     batch = {"obs": torch.from_numpy(obs["obs"])}
     heads = policy.heads(run.learner.learners["default"].params, batch, {})
-    return heads["q"].detach().numpy().max(axis=1)
+    return heads.action_values().detach().numpy().max(axis=1)
 
 
 def action(assembly: Assembly, *seen: float) -> np.ndarray:
@@ -40,6 +42,8 @@ VALUE_LEARNERS = {
     "appo": {"appo": APPO | {"gamma": 0.9}},
     "dqn": {"dqn": DQN | {"gamma": 0.9}},
     "dqn-4-step": {"dqn": DQN | {"gamma": 0.9, "nStep": 4}},
+    "dqn-prioritized": {"dqn": DQN | {"gamma": 0.9, "prioritizedReplay": {}, "dueling": True}},
+    "apex": {"apex": APEX | {"gamma": 0.9}},
 }
 
 
@@ -50,14 +54,16 @@ def truncated(probe: str, limit: int, algorithm: dict, env_steps: int) -> Assemb
 
 @pytest.mark.parametrize("algorithm", VALUE_LEARNERS.values(), ids=VALUE_LEARNERS)
 def test_truncated_episodes_are_worth_what_endless_ones_are(algorithm: dict) -> None:
-    assembly = truncated("Endless", 10, algorithm, 8_000 if "dqn" in algorithm else 25_000)
+    assembly = truncated("Endless", 10, algorithm, 8_000 if name_of(algorithm) in REPLAY else 25_000)
     # 5.26 (TD) or 4.14 (Monte Carlo) where a truncation counts as a termination.
     assert value(assembly, 0.0) == pytest.approx([10.0], abs=0.25)
 
 
-@pytest.mark.parametrize("name", ["ppo-gae", "a2c", "impala", "appo", "dqn", "dqn-4-step"])
+@pytest.mark.parametrize("name", ["ppo-gae", "a2c", "impala", "appo", "dqn", "dqn-4-step", "apex"])
 def test_a_truncated_episode_goes_on_from_its_own_last_observation(name: str) -> None:
-    assembly = truncated("Ramp", 3, VALUE_LEARNERS[name], 8_000 if "dqn" in name else 25_000)
+    assembly = truncated(
+        "Ramp", 3, VALUE_LEARNERS[name], 8_000 if name_of(VALUE_LEARNERS[name]) in REPLAY else 25_000
+    )
     # 6.2 and 6.9 where it goes on from the first observation of the next episode.
     assert value(assembly, 0.0, 1.0) == pytest.approx([9.0, 10.0], abs=0.3)
 
@@ -86,7 +92,7 @@ def test_the_better_of_two_actions_is_found(algorithm: dict) -> None:
 
 @pytest.mark.parametrize(
     "algorithm",
-    [{"ppo": PPO}, {"a2c": A2C}, {"impala": IMPALA}, {"appo": APPO}, {"dqn": DQN}],
+    [{"ppo": PPO}, {"a2c": A2C}, {"impala": IMPALA}, {"appo": APPO}, {"dqn": DQN}, {"apex": APEX}],
     ids=name_of,
 )
 def test_the_action_follows_the_observation(algorithm: dict) -> None:

@@ -17,7 +17,7 @@ from rl_platform.checkpoints.reading import load, resolve
 from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.report import Report
-from tests.integration.probes import APPO, DQN, IMPALA, PPO, job
+from tests.integration.probes import APEX, APPO, DQN, IMPALA, PPO, job
 
 CARTPOLE = {"id": "CartPole-v1"}
 MEETING = {"kind": "pettingzooParallel", "entrypoint": "rl_platform.envs.examples.meeting:Meeting"}
@@ -45,13 +45,17 @@ CASES: dict[str, dict[str, Any]] = {
         "model": FILTERS,
     },
     "dqn": {"environment": CARTPOLE, "algorithm": {"dqn": REPLAY}},
+    "apex-agents": {"environment": MEETING, "algorithm": {"apex": APEX | {"bufferSize": 1000}}},
     "dqn-agents": {"environment": MEETING, "algorithm": {"dqn": REPLAY}},
 }
 
 
 def exact_job(case: str, env_steps: int = 4_000, every_updates: int | None = None) -> TrainingJob:
     """Learning rates fall and checkpoints come every three iterations or so."""
-    every = every_updates or {"ppo": 48, "impala": 24, "appo": 48, "dqn": 170}[case.partition("-")[0]]
+    every = (
+        every_updates
+        or {"ppo": 48, "impala": 24, "appo": 48, "dqn": 170, "apex": 170}[case.partition("-")[0]]
+    )
     spec = {
         "schedules": {"learningRate": {"kind": "linear", "final": 0.0}},
         "stop": {"envSteps": env_steps},
