@@ -5,6 +5,7 @@ below.
 from __future__ import annotations
 
 from rl_platform.algorithms.a2c import A2C
+from rl_platform.algorithms.a3c import A3C
 from rl_platform.algorithms.algorithm import Algorithm
 from rl_platform.algorithms.apex import APEX
 from rl_platform.algorithms.appo import APPO
@@ -15,6 +16,7 @@ from rl_platform.algorithms.ppo import PPO
 ALGORITHMS: dict[str, Algorithm] = {
     "ppo": PPO,
     "a2c": A2C,
+    "a3c": A3C,
     "impala": IMPALA,
     "appo": APPO,
     "dqn": DQN,

@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rl_platform.data.recipe import DataFn
 from rl_platform.data.spaces import Spaces
 from rl_platform.execution.plan import Plan
 from rl_platform.execution.run import Run
 from rl_platform.models.model_spec import ModelSpec
 from rl_platform.models.policy import Policy
 from rl_platform.workers.learner import Learning
+from rl_platform.workers.objective import Objective
 from rl_platform.workers.replay_draws import Draws, Uniform
 
+Gradients = tuple[Objective, tuple[DataFn, ...]]
+"""An objective, and the recipe of the columns it reads."""
 Exploration = Callable[[int, int], Mapping[str, Any]]
 """(env steps so far, environments of the run) → knobs."""
 
@@ -48,6 +52,7 @@ class Algorithm:
     plan: Callable[[Run, Any], Plan]
     replay_capacity: Callable[[Any], int] = _none  # transitions per policy; 0: no replay buffer
     replay_draws: Callable[[Any], Draws] = _uniform  # how samples are drawn from a buffer
+    gradients: Callable[[Any], Gradients] | None = None  # of what workers send gradients, if they do
     look_back: Callable[[Any], int] = _none  # rows of the previous fragment that trajectories carry
     exploration: Callable[[Any], Exploration] = _no_exploration  # knobs such as epsilon
     refuse: Callable[[Spaces, ModelSpec], None] = _anything  # raises ValueError for what is not supported

@@ -61,6 +61,27 @@ def train_one_step(
     return Op("train_one_step", frozenset({Kind.BATCH, Kind.SAMPLE}), Kind.UPDATE, train, "learner", detail)
 
 
+def apply_gradients(run: Run) -> Op:
+    """A step of the optimizer along each gradient that a worker has computed."""
+
+    def apply(item: Item, counters: Counters) -> list[Item]:
+        scheduled = run.schedule(counters.env_steps)
+        stats = {f"schedule/{name}": value for name, value in scheduled.items()}
+        steps = 0
+        for gradient in item.data:
+            if gradient.policy not in run.trained:
+                counters.drop("frozen policy", gradient.steps)
+            elif gradient.steps:
+                norm, steps = run.learner.apply(gradient.policy, gradient.flat, scheduled), 1
+                said = {**gradient.stats, "gradient_norm": norm}
+                stats |= {f"train/{gradient.policy}/{name}": value for name, value in said.items()}
+        counters.updates += steps
+        item.kind, item.info = Kind.UPDATE, {**item.info, "stats": stats}
+        return [item]
+
+    return Op("apply_gradients", frozenset({Kind.GRADIENTS}), Kind.UPDATE, apply, "learner")
+
+
 def update_target_network(run: Run, *, every: Every, rate: float = 1.0) -> Op:
     """Move the target parameters of all trained policies."""
 

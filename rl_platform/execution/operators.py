@@ -6,6 +6,7 @@ from rl_platform.execution.batching import concat_batches, prepare, select_exper
 from rl_platform.execution.concurrency import EnvStepsPerUpdate, concurrently
 from rl_platform.execution.counters import Every
 from rl_platform.execution.learning import (
+    apply_gradients,
     publish_weights,
     train_one_step,
     update_filters,
@@ -13,13 +14,15 @@ from rl_platform.execution.learning import (
 )
 from rl_platform.execution.replay import replay, store_to_replay, update_priorities
 from rl_platform.execution.reporting import report
-from rl_platform.execution.sampling import rollouts
+from rl_platform.execution.sampling import gradients, rollouts
 
 __all__ = [
     "EnvStepsPerUpdate",
     "Every",
+    "apply_gradients",
     "concat_batches",
     "concurrently",
+    "gradients",
     "prepare",
     "publish_weights",
     "replay",

@@ -45,13 +45,15 @@ class Run:
     filters: dict[str, PolicyFilters] = field(default_factory=dict)
     published: dict[str, Published] = field(default_factory=dict)
     exploration: Callable[[int, int], Mapping[str, Any]] = lambda env_steps, environments: {}
+    scheduled_at_workers: bool = False  # they compute gradients, and need what the schedule says
     episodes: EpisodeWindow = field(default_factory=EpisodeWindow)
 
     def knobs(self, policy: str, env_steps: int) -> dict[str, Any]:
-        """Everything published with a policy besides its weights: filters, exploration."""
+        """Everything published with a policy besides its weights: filters, exploration, schedules."""
         filters = self.filters[policy].knobs() if policy in self.filters else {}
         environments = self.workers.num_envs * max(1, self.workers.count)
-        return {**filters, **self.exploration(env_steps, environments)}
+        scheduled = self.schedule(env_steps) if self.scheduled_at_workers else {}
+        return {**filters, **scheduled, **self.exploration(env_steps, environments)}
 
     def publish(self, version: int, env_steps: int) -> None:
         """Make the learner's present weights what the next requests carry."""

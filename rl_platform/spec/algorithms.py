@@ -8,11 +8,12 @@ from pydantic import Field
 
 from rl_platform.spec.fields import Fault, ModuleOrEntrypoint, SpecModel
 from rl_platform.spec.free_json import JsonMap
-from rl_platform.spec.policy_gradients import A2C, APPO, IMPALA, PPO
+from rl_platform.spec.policy_gradients import A2C, A3C, APPO, IMPALA, PPO
 from rl_platform.spec.value_learning import DQN, ApeX, PrioritizedReplay
 
 __all__ = [
     "A2C",
+    "A3C",
     "APPO",
     "DQN",
     "IMPALA",
@@ -32,7 +33,7 @@ class Custom(SpecModel):
     config: JsonMap = Field(default_factory=dict, description="Handed to the algorithm as it is.")
 
 
-AlgorithmConfig = PPO | A2C | IMPALA | APPO | DQN | ApeX | Custom
+AlgorithmConfig = PPO | A2C | A3C | IMPALA | APPO | DQN | ApeX | Custom
 
 
 class AlgorithmSpec(SpecModel):
@@ -40,6 +41,9 @@ class AlgorithmSpec(SpecModel):
 
     ppo: PPO | None = Field(default=None, description="Proximal policy optimisation.")
     a2c: A2C | None = Field(default=None, alias="a2c", description="Advantage actor-critic.")
+    a3c: A3C | None = Field(
+        default=None, alias="a3c", description="Actor-critic by gradients of the workers."
+    )
     impala: IMPALA | None = Field(default=None, description="V-trace from workers that lag behind.")
     appo: APPO | None = Field(default=None, description="PPO from workers that lag behind.")
     dqn: DQN | None = Field(default=None, description="Deep Q-learning.")

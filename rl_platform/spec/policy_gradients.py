@@ -54,6 +54,21 @@ class A2C(SpecModel):
     max_grad_norm: Norm = Field(default=0.5, description="Gradients are scaled down to this global norm.")
 
 
+class A3C(SpecModel):
+    """Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783): workers send gradients."""
+
+    learning_rate: Rate = Field(default=1e-3, description="Step size of Adam; may be scheduled.")
+    gamma: Share = Field(default=0.99, description="Discount per agent step.")
+    gae_lambda: Share = Field(default=1.0, description="1: n-step returns over the fragment, as published.")
+    fragment_length: Ticks = Field(default=16, description="Env steps per lane and gradient: the n of n-step.")
+    publish_every: Count = Field(default=1, description="Updates between two publications of the weights.")
+    entropy_coefficient: Coefficient = Field(
+        default=0.01, description="Weight of the entropy bonus; may be scheduled."
+    )
+    value_coefficient: Coefficient = Field(default=0.5, description="Weight of the value loss.")
+    max_grad_norm: Norm = Field(default=0.5, description="Gradients are scaled down to this global norm.")
+
+
 class IMPALA(SpecModel):
     """Importance-weighted actor-learners (Espeholt et al. 2018, arXiv 1802.01561): V-trace."""
 

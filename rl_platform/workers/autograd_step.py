@@ -9,7 +9,6 @@ import numpy as np
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.workers.objective import Batch, Objective, Params
-from rl_platform.workers.optimizer import FlatOptimizer
 from rl_platform.workers.reassessment import Assessment
 
 if TYPE_CHECKING:
@@ -26,13 +25,13 @@ class AutogradStep:
         self,
         policy: Policy,
         params: Params,
-        optimizer: FlatOptimizer,
+        flat_gradient: torch.Tensor,
         target: torch.Tensor | None,
         objective: Objective,
         precision: Precision = "float32",
     ) -> None:
-        self.policy, self.params, self.optimizer, self.objective = policy, params, optimizer, objective
-        self.device, self.precision = optimizer.flat.device, precision
+        self.policy, self.params, self.objective, self.precision = policy, params, objective, precision
+        self.flat_gradient, self.device = flat_gradient, flat_gradient.device
         self.target = None if target is None else policy.layout.views(target)
 
     def columns(self, tree: Tree) -> Batch:
@@ -76,7 +75,7 @@ class AutogradStep:
 
     def gradient(self, batch: Batch, knobs: Knobs) -> dict[str, torch.Tensor]:
         """See `Step.gradient`."""
-        self.optimizer.gradient.zero_()
+        self.flat_gradient.zero_()
         with self._mixed():
             loss, stats = self.objective(self.policy, self.params, self.target, batch, knobs)
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it

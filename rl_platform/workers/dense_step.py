@@ -6,7 +6,6 @@ Equal to `AutogradStep` within the rounding of float32, at a fraction of the tim
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,31 +15,28 @@ from rl_platform.models.dense_pass import DensePass
 from rl_platform.models.numpy_ops import NUMPY
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.workers.objective import ClosedForm
-from rl_platform.workers.optimizer import FlatOptimizer
 from rl_platform.workers.reassessment import Assessment
-
-if TYPE_CHECKING:
-    import torch
 
 KEPT = 8
 """So many sizes of minibatches keep their memory between steps."""
 
 
 class DenseStep:
-    """See `Step`. Batches are numpy arrays; parameters and gradients are the learner's own memory."""
+    """See `Step`. Batches are numpy arrays; parameters, gradient, target [size] are their owner's memory."""
 
     def __init__(
         self,
         policy: Policy,
         dense: DenseLayers,
-        optimizer: FlatOptimizer,
-        target: torch.Tensor | None,
+        flat: np.ndarray,
+        gradient: np.ndarray,
+        target: np.ndarray | None,
         closed_form: ClosedForm,
     ) -> None:
-        self.policy, self.dense, self.optimizer, self.closed_form = policy, dense, optimizer, closed_form
-        self.params = policy.layout.views(optimizer.flat.numpy())
-        self.target = None if target is None else policy.layout.views(target.numpy())
-        self.gradients = policy.layout.views(optimizer.gradient.numpy())
+        self.policy, self.dense, self.closed_form = policy, dense, closed_form
+        self.params = policy.layout.views(flat)
+        self.target = None if target is None else policy.layout.views(target)
+        self.gradients = policy.layout.views(gradient)
         self._passes: dict[tuple[str, int], DensePass] = {}
         self._read_last: DensePass | None = None
 

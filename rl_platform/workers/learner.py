@@ -13,10 +13,10 @@ import numpy as np
 
 from rl_platform.data.recipe import DataFn
 from rl_platform.data.trajectory import Trajectory
-from rl_platform.data.tree import STATE, Tree
+from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Knobs, Policy
 from rl_platform.workers.autograd_step import Precision
-from rl_platform.workers.minibatches import is_step_column, parts, rows, sequences, shuffled
+from rl_platform.workers.minibatches import parts, rows, sequence_batch, sequences, shuffled
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.policy_learner import Learning, PolicyLearner, Step
 from rl_platform.workers.reassessment import Assessor, reassessed
@@ -107,6 +107,14 @@ class Learner:
         )
         return _run(learner, step, batches, knobs, None)
 
+    def apply(self, policy: str, gradient: np.ndarray, knobs: Knobs) -> float:
+        """One optimizer step along a gradient [size] that was computed elsewhere; returns its norm."""
+        import torch
+
+        learner = self.learners[policy]
+        learner.gradient.copy_(torch.from_numpy(gradient))
+        return float(learner.optimizer.step(float(knobs["learning_rate"])))
+
     def update_target(self, policy: str, rate: float = 1.0) -> None:
         """Move the target parameters towards the online ones by ``rate`` (1 copies them)."""
         learner = self.learners[policy]
@@ -193,11 +201,7 @@ class Learner:
         count = max(1, size // length) if size else total
         for order in self._orders(learner, total, count, epochs):
             for chosen in order:
-                batch = step.take(columns, chosen, axis=1)
-                valid = batch["valid"]
-                batch = {name: leaf if is_step_column(name) else leaf[valid] for name, leaf in batch.items()}
-                batch |= {_state_path(path): leaf for path, leaf in step.take(state, chosen).items()}
-                yield batch
+                yield sequence_batch(step.take(columns, chosen, axis=1), step.take(state, chosen))
 
     def _orders(
         self, learner: PolicyLearner, total: int, size: int, epochs: int
@@ -226,10 +230,6 @@ def _run(
     # Summed where they are and read once: reading a tensor waits for it.
     means = {name: float(sum(stats[name] for stats in history)) / len(history) for name in history[0]}
     return Learned(len(history), means, rows_of)
-
-
-def _state_path(path: str) -> str:
-    return path if path.startswith(f"{STATE}/") else f"{STATE}/{path}"
 
 
 def policy_seed(seed: int, position: int) -> int:

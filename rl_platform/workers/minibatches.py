@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +95,17 @@ def shuffled(total: int, size: int, epochs: int, seed: int, draw: int) -> Iterat
         yield [order[part] for part in parts(total, size)]
 
 
-def is_step_column(name: str) -> bool:
+def sequence_batch(columns: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """Columns [S, Q, ...] and state [Q, ...] as objectives read them; what only they read has no padding."""
+    valid = columns["valid"]
+    batch = {name: leaf if _is_step_column(name) else leaf[valid] for name, leaf in columns.items()}
+    return batch | {_state_path(path): leaf for path, leaf in state.items()}
+
+
+def _is_step_column(name: str) -> bool:
     """Columns that keep their time axis in a recurrent batch: what the network itself reads."""
     return name.split("/")[0] in (OBS, STATE) or name in ("first", "valid")
+
+
+def _state_path(path: str) -> str:
+    return path if path.startswith(f"{STATE}/") else f"{STATE}/{path}"

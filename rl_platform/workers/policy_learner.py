@@ -75,12 +75,36 @@ class PolicyLearner:
         return {**stats, "gradient_norm": self.optimizer.step(float(knobs["learning_rate"]))}
 
     def _new_step(self, objective: Objective) -> Step:
-        policy, dense = self.policy, self.policy.dense
-        known = has_scores(policy.distribution) or not policy.distribution.stochastic
-        plain = self.flat.device.type == "cpu" and self.precision == "float32"
-        if isinstance(objective, Loss) and dense is not None and known and plain:
-            return DenseStep(policy, dense, self.optimizer, self.target_flat, objective.closed_form)
-        return AutogradStep(policy, self.params, self.optimizer, self.target_flat, objective, self.precision)
+        dense, flat, gradient, target = self.policy.dense, self.flat, self.gradient, self.target_flat
+        plain = flat.device.type == "cpu" and self.precision == "float32"
+        if plain and dense is not None and isinstance(objective, Loss) and _is_scored(self.policy):
+            aim = None if target is None else target.numpy()
+            return DenseStep(self.policy, dense, flat.numpy(), gradient.numpy(), aim, objective.closed_form)
+        return AutogradStep(self.policy, self.params, gradient, target, objective, self.precision)
+
+
+class GradientStep:
+    """The fastest step of a policy on the CPU, over memory of its own and without an optimizer."""
+
+    def __init__(self, policy: Policy, objective: Objective) -> None:
+        self.policy = policy
+        self.flat, self.gradient = np.zeros((2, policy.layout.size), np.float32)
+        self.step = self._step(objective)
+
+    def _step(self, objective: Objective) -> Step:
+        dense = self.policy.dense
+        if dense is not None and isinstance(objective, Loss) and _is_scored(self.policy):
+            return DenseStep(self.policy, dense, self.flat, self.gradient, None, objective.closed_form)
+        import torch
+
+        flat, gradient = torch.from_numpy(self.flat), torch.from_numpy(self.gradient)
+        params = _trainable_views(self.policy, flat, gradient)
+        return AutogradStep(self.policy, params, gradient, None, objective)
+
+
+def _is_scored(policy: Policy) -> bool:
+    """Whether gradients at its heads are known without autograd."""
+    return has_scores(policy.distribution) or not policy.distribution.stochastic
 
 
 def _trainable_views(policy: Policy, flat: torch.Tensor, gradient: torch.Tensor) -> dict[str, torch.Tensor]:

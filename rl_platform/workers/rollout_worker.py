@@ -19,6 +19,7 @@ from rl_platform.workers.fragment import Episode, Fragment
 from rl_platform.workers.lockstep import LockstepSampler
 from rl_platform.workers.return_moments import MomentCounter
 from rl_platform.workers.scattered import ScatteredSampler
+from rl_platform.workers.worker_gradients import Differentiator
 
 __all__ = ["Episode", "Fragment", "RolloutWorker", "environment_seeds"]
 
@@ -36,7 +37,8 @@ class RolloutWorker:
     ``look_back``: rows of the past that each trajectory carries; ``state_every``: rows between stored
     policy states (None: only the first). ``collect_moments``: count moments of box observations and of
     returns discounted by ``return_gamma``. Everything it draws depends on ``seed``, ``source`` (which
-    worker) and the sequence number alone. Raises EnvironmentFault for what goes wrong in an environment.
+    worker) and the sequence number alone. With a ``differentiator`` its fragments hold gradients and no
+    trajectories. Raises EnvironmentFault for what goes wrong in an environment.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class RolloutWorker:
         watchdog: Watchdog | None = None,
         collect_moments: bool = False,
         return_gamma: float = 0.99,
+        differentiator: Differentiator | None = None,
     ) -> None:
         if adapter.num_envs > ENVS_PER_SOURCE:
             raise ValueError(
@@ -59,6 +62,7 @@ class RolloutWorker:
         self.adapter, self.actors, self.seed, self.source = adapter, dict(policies), seed, source
         self.sequence = 0
         self.discarded = 0
+        self.differentiator = differentiator
         self._fresh: int | None = None  # the key of the last reset, while nothing has been sampled since
         self._started = False
         self._watched = watchdog is not None
@@ -93,6 +97,8 @@ class RolloutWorker:
             self._epsilons[policy] = np.asarray(epsilons)[number % len(epsilons)]
         own = {name: knob for name, knob in knobs.items() if name != EPSILONS}
         self.actors[policy].load(weights, own, version)
+        if self.differentiator is not None:
+            self.differentiator.load(policy, weights, own)
 
     def reset(self, key: int = 0) -> None:
         """New episodes everywhere, from seeds that depend on (seed, source, environment, key) alone.
@@ -120,7 +126,8 @@ class RolloutWorker:
         discarded, self.discarded = self.discarded, 0
         moments = [(policy, counter.count(trajectories[policy])) for policy, counter in self.counters.items()]
         agent_steps = {policy: trajectory.steps for policy, trajectory in trajectories.items()}
-        return Fragment(trajectories, env_steps, agent_steps, episodes, discarded, moments)
+        fragment = Fragment(trajectories, env_steps, agent_steps, episodes, discarded, moments)
+        return fragment if self.differentiator is None else self.differentiator(fragment)
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
         """Lanes and, where they can tell, environments, as JSON and arrays. Between fragments."""

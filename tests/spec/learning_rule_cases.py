@@ -197,7 +197,7 @@ def _about_schedules() -> Iterator[RuleCase]:
                 {**schedule(field, kind="exponential", final=1), **unbounded},
             ],
         )
-    for name in ("a2c", "impala"):
+    for name in ("a2c", "a3c", "impala"):
         yield RuleCase(
             "schedules.clipRange",
             f"algorithm.{name} has no such field",
