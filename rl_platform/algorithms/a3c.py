@@ -1,9 +1,9 @@
 """Asynchronous advantage actor-critic (Mnih et al. 2016, 1602.01783, algorithm S3).
 
-Every worker computes the gradient of A2C's loss for its own fragment, with the weights that it acted with, and
-sends nothing else; the learner steps along each gradient as it comes, whatever it has learned meanwhile, with
-optimizer statistics shared by all. ``publishEvery`` updates pass between two sets of weights that workers get.
-Where it differs from Mnih et al.: Adam instead of RMSprop, means over a fragment instead of sums.
+Every worker computes the gradient of A2C's loss for its own fragment, with the weights that it acted with,
+and sends nothing else; the learner steps along each gradient as it comes, whatever it has learned meanwhile,
+with optimizer statistics shared by all. ``publishEvery`` updates pass between two sets of weights that
+workers get. Where it differs from Mnih et al.: Adam instead of RMSprop, and means instead of sums.
 """
 
 from __future__ import annotations

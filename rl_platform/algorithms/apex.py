@@ -31,7 +31,7 @@ from rl_platform.workers.rollout_worker import EPSILONS
 def plan(run: Run, cfg: spec.ApeX) -> Plan:
     """Store fragments with their actors' priorities, learn from samples, renew what was drawn."""
     due = max(1, cfg.fragment_length * run.workers.num_envs // cfg.train_every)
-    store = op.rollouts(run, ticks=cfg.fragment_length).then(
+    store = op.rollouts(run, ticks=cfg.fragment_length, order="ready", in_flight=2).then(
         op.select_experiences(run.trained),
         op.store_to_replay(run, n_step(cfg.n_step, cfg.gamma, prioritized=True)),
     )

@@ -47,7 +47,7 @@ def around_target(trajectory: Trajectory, columns: Tree, knobs: Mapping[str, np.
 def plan(run: Run, cfg: spec.APPO) -> Plan:
     """Pass over each batch of fragments some times, whichever policies they are from."""
     targets = vtrace(cfg.gamma, cfg.trace_lambda, cfg.rho_max, cfg.c_max)
-    flow = op.rollouts(run, ticks=cfg.fragment_length).then(
+    flow = op.rollouts(run, ticks=cfg.fragment_length, order="ready", in_flight=2).then(
         op.select_experiences(run.trained),
         op.concat_batches(env_steps=cfg.batch_size),
         op.prepare(scale_rewards, targets, around_target),

@@ -28,7 +28,7 @@ def plan(run: Run, cfg: spec.IMPALA) -> Plan:
     """Learn once from each batch of fragments, whichever policies they are from."""
     corrected = cfg.correction == "vtrace"
     targets = vtrace(cfg.gamma, cfg.trace_lambda, cfg.rho_max, cfg.c_max, corrected)
-    flow = op.rollouts(run, ticks=cfg.fragment_length).then(
+    flow = op.rollouts(run, ticks=cfg.fragment_length, order="ready", in_flight=2).then(
         op.select_experiences(run.trained),
         op.concat_batches(env_steps=cfg.batch_size),
         op.prepare(scale_rewards, targets),

@@ -36,6 +36,7 @@ from rl_platform.workers.ray_session import RaySession
 from rl_platform.workers.remote_learner import LearnerBlueprint, RemoteLearner
 from rl_platform.workers.replay_buffer import ReplayBuffer
 from rl_platform.workers.rollout_worker import ENVS_PER_SOURCE
+from rl_platform.workers.worker_gradients import Differentiator
 
 
 class BadConfiguration(Exception):
@@ -137,13 +138,16 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
         "seed": spec.seed,
         "collect_moments": bool(filters),
         "return_gamma": getattr(config, "gamma", 0.99),
+        "differentiator": _differentiator(algorithm, config, policies, trained),
     }
     workers = _workers(job, policies, adapter, behaviour, watchdog, session)
     capacity = algorithm.replay_capacity(config)
     if isinstance(workers, WorkerGroup):
         # Replay buffers are in this process; otherwise data goes straight to a learner elsewhere.
-        workers.data_stays = bool(spec.learner.replicas) and not capacity
+        kept = capacity or behaviour["differentiator"] is not None
+        workers.data_stays = bool(spec.learner.replicas) and not kept
     run = Run(workers, learner, trained, schedule, filters=filters, exploration=algorithm.exploration(config))
+    run.scheduled_at_workers = behaviour["differentiator"] is not None
     if capacity:
         run.replay = {
             policy: ReplayBuffer(capacity, spec.seed, algorithm.replay_draws(config)) for policy in trained
@@ -254,6 +258,16 @@ def _workers(
     timeout, count = environment.step_timeout_seconds, rollouts.envs_per_worker
     blueprint = Blueprint(environment, count, agents_of(job), policies, timeout, behaviour)
     return WorkerGroup(blueprint, rollouts.workers, session)
+
+
+def _differentiator(
+    algorithm: Algorithm, config: Any, policies: Mapping[str, Policy], trained: tuple[str, ...]
+) -> Differentiator | None:
+    """For algorithms whose workers send gradients."""
+    if algorithm.gradients is None:
+        return None
+    objective, recipe = algorithm.gradients(config)
+    return Differentiator(policies, trained, objective, *recipe)
 
 
 def _is_trained(job: TrainingJob, name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rl_platform.execution.counters import Counters
 from rl_platform.execution.fragments import HeldFragments, taken
@@ -68,3 +68,10 @@ def rollouts(
     total = ticks * workers.num_envs
     detail = f"{ticks} ticks of {workers.num_envs} environments: {total} env steps"
     return Flow(Rollouts(run, workers, ticks, detail))
+
+
+def gradients(run: Run, *, ticks: int, order: Order = "ready", in_flight: int = 1) -> Flow:
+    """What workers make of fragments of ``ticks`` steps themselves, of algorithms that say how."""
+    source = rollouts(run, ticks=ticks, order=order, in_flight=in_flight).source
+    assert isinstance(source, Rollouts | RemoteRollouts)
+    return Flow(replace(source, name="gradients", gives=Kind.GRADIENTS))

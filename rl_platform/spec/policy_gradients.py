@@ -60,7 +60,9 @@ class A3C(SpecModel):
     learning_rate: Rate = Field(default=1e-3, description="Step size of Adam; may be scheduled.")
     gamma: Share = Field(default=0.99, description="Discount per agent step.")
     gae_lambda: Share = Field(default=1.0, description="1: n-step returns over the fragment, as published.")
-    fragment_length: Ticks = Field(default=16, description="Env steps per lane and gradient: the n of n-step.")
+    fragment_length: Ticks = Field(
+        default=16, description="Env steps per lane and gradient: the n of n-step."
+    )
     publish_every: Count = Field(default=1, description="Updates between two publications of the weights.")
     entropy_coefficient: Coefficient = Field(
         default=0.01, description="Weight of the entropy bonus; may be scheduled."

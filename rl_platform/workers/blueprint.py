@@ -11,6 +11,7 @@ from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import make_actor
 from rl_platform.models.policy import Policy
 from rl_platform.workers.rollout_worker import RolloutWorker
+from rl_platform.workers.worker_gradients import Differentiator
 
 
 class Sampling(TypedDict):
@@ -21,6 +22,7 @@ class Sampling(TypedDict):
     seed: int
     collect_moments: bool
     return_gamma: float
+    differentiator: Differentiator | None
 
 
 @dataclass(frozen=True)

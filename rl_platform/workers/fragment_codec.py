@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from rl_platform.data.moments import Moments
@@ -9,6 +10,7 @@ from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.trajectory_codec import decode_trajectory, encode_trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.workers.fragment import Episode, Fragment, RemoteTrajectory, fetched
+from rl_platform.workers.worker_gradients import WorkerGradient
 
 
 def encode_fragment(fragment: Fragment) -> tuple[dict[str, Any], Tree]:
@@ -16,7 +18,7 @@ def encode_fragment(fragment: Fragment) -> tuple[dict[str, Any], Tree]:
     arrays: Tree = {}
     trajectories: dict[str, Any] = {}
     for policy, trajectory in fragment.trajectories.items():
-        trajectories[policy], leaves = encode_trajectory(fetched(trajectory))
+        trajectories[policy], leaves = _encode(fetched(trajectory))
         arrays |= {f"{policy}|{name}": leaf for name, leaf in leaves.items()}
     moments = []
     for index, (policy, by_path) in enumerate(fragment.moments):
@@ -40,7 +42,7 @@ def decode_fragment(document: dict[str, Any], arrays: Tree) -> Fragment:
     for policy, each in document["trajectories"].items():
         prefix = f"{policy}|"
         leaves = {name.removeprefix(prefix): leaf for name, leaf in arrays.items() if name.startswith(prefix)}
-        trajectories[policy] = decode_trajectory(each, leaves)
+        trajectories[policy] = _decode(each, leaves)
     moments = []
     for index, (policy, counts) in enumerate(document["moments"]):
         place = f"moments{index}"
@@ -61,3 +63,17 @@ def decode_fragment(document: dict[str, Any], arrays: Tree) -> Fragment:
         document["discarded"],
         moments,
     )
+
+
+def _encode(part: Any) -> tuple[dict[str, Any], Tree]:
+    """A trajectory, or the gradient that a worker made of it."""
+    if not isinstance(part, WorkerGradient):
+        return encode_trajectory(part)
+    document = {each.name: getattr(part, each.name) for each in fields(part) if each.name != "flat"}
+    return document, {"gradient": part.flat}
+
+
+def _decode(document: dict[str, Any], arrays: Tree) -> Any:
+    if "gradient" not in arrays:
+        return decode_trajectory(document, arrays)
+    return WorkerGradient(**document, flat=arrays["gradient"])

@@ -14,6 +14,7 @@ from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 from rl_platform.workers.fragment import Fragment
 from rl_platform.workers.rollout_worker import RolloutWorker
+from rl_platform.workers.worker_gradients import Differentiator
 
 
 class PublishedPolicy(Protocol):
@@ -47,6 +48,7 @@ class LocalWorkers:
         watchdog: Watchdog | None = None,
         collect_moments: bool = False,
         return_gamma: float = 0.99,
+        differentiator: Differentiator | None = None,
     ) -> None:
         self.worker = RolloutWorker(
             adapter,
@@ -57,6 +59,7 @@ class LocalWorkers:
             watchdog=watchdog,
             collect_moments=collect_moments,
             return_gamma=return_gamma,
+            differentiator=differentiator,
         )
         self.num_envs = adapter.num_envs
         self.first_step_at: float | None = None

@@ -101,7 +101,7 @@ def _sample(
     worker: RolloutWorker, ticks: int, loads: Loads, weights: tuple[np.ndarray, ...]
 ) -> tuple[Fragment, Mapping[str, Trajectory]]:
     for (policy, knobs, version), flat in zip(loads, weights, strict=True):
-        worker.actors[policy].load(flat, knobs, version)
+        worker.load(policy, flat, knobs, version)
     began = time.perf_counter()
     fragment = worker.sample(ticks)
     seconds = time.perf_counter() - began

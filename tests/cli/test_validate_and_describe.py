@@ -82,6 +82,7 @@ def test_algorithms_lists_every_one(tmp_path: Path) -> None:
     [
         ("ppo", "gaeLambda", "prepare(scale_rewards, gae)"),
         ("a2c", "fragmentLength", "train_one_step(each batch once)"),
+        ("a3c", "publishEvery", "apply_gradients"),
         ("impala", "correction", "prepare(scale_rewards, vtrace)"),
         ("appo", "targetUpdateEvery", "update_target_network(every 8 updates)"),
         ("dqn", "prioritizedReplay.correctionSteps", "store_to_replay"),

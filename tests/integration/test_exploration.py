@@ -27,7 +27,9 @@ def test_each_environment_acts_at_random_as_often_as_its_epsilon_says(source: in
     assembly = far_from_uniform("TwoActions", {"apex": {}})
     policy, published = assembly.policies["default"], assembly.run.published["default"]
     knobs = {**published.knobs, **exploration(ApeX())(0, 16)}
-    worker = RolloutWorker(assembly.adapter, {"default": make_actor(policy)}, source=source, seed=3)
+    worker = RolloutWorker(
+        assembly.workers.worker.adapter, {"default": make_actor(policy)}, source=source, seed=3
+    )
     worker.load("default", published.weights, knobs, 1)
     action = worker.sample(TICKS).trajectories["default"].action["action"]
     greedy = assembly.actors()["default"].act({"obs": np.zeros((1, 1), np.float32)}, {}, None, None)

@@ -17,7 +17,7 @@ from rl_platform.checkpoints.reading import load, resolve
 from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.report import Report
-from tests.integration.probes import APEX, APPO, DQN, IMPALA, PPO, job
+from tests.integration.probes import A2C, APEX, APPO, DQN, IMPALA, PPO, job
 
 CARTPOLE = {"id": "CartPole-v1"}
 MEETING = {"kind": "pettingzooParallel", "entrypoint": "rl_platform.envs.examples.meeting:Meeting"}
@@ -37,6 +37,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "ppo-agents": {"environment": MEETING, "algorithm": {"ppo": PPO}, "policies": TWO},
     "ppo-agents-lstm": {"environment": MEETING, "algorithm": {"ppo": PPO}, "model": MEMORY},
+    "a3c": {"environment": CARTPOLE, "algorithm": {"a3c": A2C | {"publishEvery": 3}}},
     "impala-lstm": {"environment": CARTPOLE, "algorithm": {"impala": IMPALA}, "model": MEMORY},
     "appo-agents": {
         "environment": MEETING,
@@ -54,7 +55,7 @@ def exact_job(case: str, env_steps: int = 4_000, every_updates: int | None = Non
     """Learning rates fall and checkpoints come every three iterations or so."""
     every = (
         every_updates
-        or {"ppo": 48, "impala": 24, "appo": 48, "dqn": 170, "apex": 170}[case.partition("-")[0]]
+        or {"ppo": 48, "a3c": 24, "impala": 24, "appo": 48, "dqn": 170, "apex": 170}[case.partition("-")[0]]
     )
     spec = {
         "schedules": {"learningRate": {"kind": "linear", "final": 0.0}},
