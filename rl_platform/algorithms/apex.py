@@ -60,12 +60,12 @@ def exploration(cfg: spec.ApeX) -> Exploration:
 
 
 APEX = Algorithm(
-    policy=lambda spaces, model, cfg: q_policy(spaces, model, cfg.dueling, scored=True),
-    learning=lambda cfg: Learning(Optimizer(max_grad_norm=cfg.max_grad_norm), target=True),
     plan=plan,
-    replay_capacity=lambda cfg: cfg.buffer_size,
-    replay_draws=lambda cfg: draws(cfg.buffer_size, cfg.prioritized_replay),
-    look_back=lambda cfg: cfg.n_step - 1,
     exploration=exploration,
     refuse=refuse("apex"),
+    policy=lambda spaces, model, cfg: q_policy(spaces, model, cfg.dueling, scored=True),
+    look_back=lambda cfg: cfg.n_step - 1,
+    replay_capacity=lambda cfg: cfg.buffer_size,
+    replay_draws=lambda cfg: draws(cfg.buffer_size, cfg.prioritized_replay),
+    learning=lambda cfg: Learning(Optimizer(max_grad_norm=cfg.max_grad_norm), target=True),
 )

@@ -20,7 +20,8 @@ class SumTree:
 
     def weights(self, slots: np.ndarray) -> np.ndarray:
         """Of these slots, in their shape."""
-        return self.nodes[slots + self.leaves]
+        found: np.ndarray = self.nodes[slots + self.leaves]
+        return found
 
     def put(self, slots: np.ndarray, weights: np.ndarray) -> None:
         """Set weights >= 0 of slots [M]; of a slot that is there twice, the last one counts."""
