@@ -18,7 +18,7 @@ from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Knobs, Policy
 from rl_platform.workers.autograd_step import Precision
 from rl_platform.workers.fragment import RemoteTrajectory
-from rl_platform.workers.learner import Learner, policy_seed
+from rl_platform.workers.learner import Learned, Learner, policy_seed
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.policy_learner import Learning
 from rl_platform.workers.ray_session import RaySession
@@ -66,7 +66,7 @@ class LearnerProcess:
         objective: int,
         arguments: Sequence[Any],
         *data: Mapping[str, Trajectory],
-    ) -> tuple[int, dict[str, float]]:
+    ) -> Learned:
         """See `Learner.update`; ``places``: position in ``data`` and policy of each trajectory."""
         trajectories = [data[position][name] for position, name in places]
         steps = [self.kept[key] for key in recipe]
@@ -74,7 +74,7 @@ class LearnerProcess:
 
     def update_on_samples(
         self, policy: str, samples: Tree, objective: int, knobs: Knobs, target_columns: int | None
-    ) -> tuple[int, dict[str, float]]:
+    ) -> Learned:
         """See `Learner.update_on_samples`."""
         columns = None if target_columns is None else self.kept[target_columns]
         return self.learner.update_on_samples(policy, samples, self.kept[objective], knobs, columns)
@@ -116,7 +116,7 @@ class RemoteLearner:
         recipe: Sequence[DataFn],
         objective: Objective,
         *arguments: Any,
-    ) -> tuple[int, dict[str, float]]:
+    ) -> Learned:
         """See `Learner.update`. Raises DataLost too."""
         data: list[Any] = []
         places: list[tuple[int, str]] = []
@@ -128,7 +128,7 @@ class RemoteLearner:
             places.append((len(data) - 1, each.policy))
         keys = [self._key(step) for step in recipe]
         asked = self._actor.update.remote(policy, places, keys, self._key(objective), arguments, *data)
-        done: tuple[int, dict[str, float]] = self._answer(asked)
+        done: Learned = self._answer(asked)
         return done
 
     def update_on_samples(
@@ -138,12 +138,17 @@ class RemoteLearner:
         objective: Objective,
         knobs: Knobs,
         target_columns: TargetColumns | None = None,
-    ) -> tuple[int, dict[str, float]]:
+    ) -> Learned:
         """See `Learner.update_on_samples`."""
         columns = None if target_columns is None else self._key(target_columns)
         asked = self._actor.update_on_samples.remote(policy, samples, self._key(objective), knobs, columns)
-        done: tuple[int, dict[str, float]] = self._answer(asked)
+        done: Learned = self._answer(asked)
         return done
+
+    def apply(self, policy: str, gradient: np.ndarray, knobs: Knobs) -> float:
+        """See `Learner.apply`."""
+        norm: float = self._answer(self._actor.call.remote("apply", policy, gradient, knobs))
+        return norm
 
     def update_target(self, policy: str, rate: float = 1.0) -> None:
         """See `Learner.update_target`."""
