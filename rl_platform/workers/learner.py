@@ -112,7 +112,7 @@ class Learner:
         import torch
 
         learner = self.learners[policy]
-        learner.gradient.copy_(torch.from_numpy(gradient))
+        learner.gradient.copy_(torch.from_numpy(np.array(gradient)))
         return float(learner.optimizer.step(float(knobs["learning_rate"])))
 
     def update_target(self, policy: str, rate: float = 1.0) -> None:
