@@ -140,5 +140,5 @@ def _cut(leaf: np.ndarray, count: int, every: int) -> np.ndarray:
 
 def _joined(leaf: np.ndarray, rows: int) -> np.ndarray:
     """[S+1, C, L] → [T, L], without the row that follows each part."""
-    joined: np.ndarray = np.moveaxis(leaf[:-1], 0, 1).reshape(-1, leaf.shape[2])
-    return joined[:rows]
+    joined: np.ndarray = np.moveaxis(leaf[:-1], 0, 1).reshape(-1, leaf.shape[2])[:rows]
+    return joined

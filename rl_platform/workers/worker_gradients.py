@@ -11,7 +11,7 @@ import numpy as np
 from rl_platform.data.recipe import DataFn
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.models.policy import Policy
-from rl_platform.workers.fragment import Fragment
+from rl_platform.workers.fragment import Fragment, fetched
 from rl_platform.workers.minibatches import rows, sequence_batch, sequences
 from rl_platform.workers.objective import Objective
 from rl_platform.workers.policy_learner import GradientStep
@@ -56,7 +56,8 @@ class Differentiator:
     def __call__(self, fragment: Fragment) -> Fragment:
         """The fragment with gradients in place of its trajectories."""
         gradients: dict[str, Any] = {
-            policy: self._gradient(trajectory) for policy, trajectory in fragment.trajectories.items()
+            policy: self._gradient(fetched(trajectory))
+            for policy, trajectory in fragment.trajectories.items()
         }
         return replace(fragment, trajectories=gradients)
 
