@@ -135,10 +135,10 @@ def _cut(leaf: np.ndarray, count: int, every: int) -> np.ndarray:
     """[T+1, L, ...] → [S+1, C, L, ...]: each part with the row that follows it."""
     missing = count * every + 1 - len(leaf)
     padded = np.concatenate([leaf, np.zeros((missing, *leaf.shape[1:]), leaf.dtype)])
-    return padded[np.arange(every + 1)[:, None] + every * np.arange(count)]
+    parts: np.ndarray = padded[np.arange(every + 1)[:, None] + every * np.arange(count)]
+    return parts
 
 
 def _joined(leaf: np.ndarray, rows: int) -> np.ndarray:
     """[S+1, C, L] → [T, L], without the row that follows each part."""
-    joined: np.ndarray = np.moveaxis(leaf[:-1], 0, 1).reshape(-1, leaf.shape[2])[:rows]
-    return joined
+    return np.moveaxis(leaf[:-1], 0, 1).reshape(-1, leaf.shape[2])[:rows]

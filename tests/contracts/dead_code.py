@@ -20,7 +20,6 @@ ALLOWED: Mapping[str, str] = {
     "BEST_RETURN": "what a run on the environment is measured by",
     "render": "Gymnasium and PettingZoo call it",
     "abandoned_agent_steps": "a field of result.json",
-    "GRADIENTS": "one of the kinds of item; plans with a learner apart send them",
     "OnnxActor": "the executor that exported policies are checked with",
     "latest": "what the checkpoint store's tests ask, without loading",
     "gather_view": "algorithms and networks of one's own read windows of steps with it",
