@@ -1,20 +1,22 @@
 """A cluster full of jobs for `operator_scale.py`: finished ones, running ones, their clusters and heads.
 
 Jobs and clusters go straight into etcd, made from one of each that the API server has stored: 10,000 calls
-would take minutes. The heads are one HTTP server that says of every driver that it trains.
+would take minutes.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import threading
+import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from rl_operator.desired import ray_cluster
@@ -28,6 +30,7 @@ from rl_operator.names import (
     child_name,
 )
 from rl_operator.observed import job_from
+from rl_operator.runtime.api import FIELD_MANAGER
 from rl_operator.runtime.resources import PODS, RAY_CLUSTERS, TRAINING_JOBS, Resource
 from rl_operator.settings import Settings
 from rl_platform.spec.conditions import ConditionType
@@ -40,7 +43,7 @@ Json = dict[str, Any]
 NAMESPACE = "bench"
 HEADS_ADDRESS = "127.77.0.1"  # every head's: the ports are fixed
 PUTS_AT_ONCE = 50
-WANTED_BYTES = 5 * 1024
+VARIABLES = 18  # of a job's environment: without managed fields it then has 5 KiB
 SINCE = "2026-11-01T00:00:00Z"
 
 
@@ -136,7 +139,8 @@ class Population:
         return answer
 
     def _status(self, resource: Resource, name: str, status: Json) -> None:
-        path = resource.path(NAMESPACE, name, "status")
+        """In the operator's name, whose alone it is."""
+        path = resource.path(NAMESPACE, name, "status") + f"?fieldManager={FIELD_MANAGER}"
         code, answer = self._server.request("PATCH", path, {"status": status})
         assert code == 200, answer
 
@@ -175,8 +179,8 @@ def _base64(text: str) -> str:
 
 
 def _job(name: str) -> Json:
-    """Without managed fields and status about 4 KiB: the size comes from its environment."""
-    env = [{"name": f"VARIABLE_{each}", "value": f"{each * 7919:032x}"} for each in range(40)]
+    """What its size needs beside spec and status comes from its environment."""
+    env = [{"name": f"VARIABLE_{each}", "value": f"{each * 7919:032x}"} for each in range(VARIABLES)]
     return {
         "metadata": {"name": name, "labels": {"team": "benchmark"}},
         "spec": {
@@ -223,30 +227,17 @@ def _status(job: Json, head: str, running: bool) -> Json:
     }
 
 
-class _Head(BaseHTTPRequestHandler):
-    """Jobs API and driver of every head: the driver trains, and its figures stand still."""
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/api/jobs/"):
-            document = {"status": "RUNNING", "type": "SUBMISSION", "message": ""}
-        else:
-            document = {
-                "attempt": 1, "state": "Training", "envSteps": 123456, "updates": 120,
-                "episodeReturnMean": 12.5, "desiredGeneration": 1,
-            }  # fmt: skip
-        body = json.dumps(document).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-def serve_heads() -> None:
-    """Until the process ends."""
-    for port in (DASHBOARD_PORT, DRIVER_PORT):
-        server = ThreadingHTTPServer((HEADS_ADDRESS, port), _Head)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+def serve_heads() -> subprocess.Popen[bytes]:
+    """Until it is ended. Not in this process: its threads would hold up those that change jobs."""
+    program = str(Path(__file__).with_name("operator_heads.py"))
+    ports = [DASHBOARD_PORT, DRIVER_PORT]
+    process = subprocess.Popen([sys.executable, program, HEADS_ADDRESS, *map(str, ports)])
+    for port in ports:
+        while True:
+            try:
+                socket.create_connection((HEADS_ADDRESS, port), timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None
+                time.sleep(0.05)
+    return process

@@ -3,7 +3,8 @@
     KUBEBUILDER_ASSETS=... python benchmarks/operator_scale.py [--jobs 10000] [--running 500] [--seconds 60]
 
 Objects have 5 KiB with a full status, beside their managed fields. Running ones have a RayCluster and a head
-that answers. Latency is from the API server's answer to a change until the pass that sees it begins.
+that answers. Latency is from the API server's answer to a change until the pass that sees it begins. All of it
+shares the machine's cores, so a bare client's figures stand beside: what the API server alone takes.
 """
 
 from __future__ import annotations
@@ -12,15 +13,12 @@ import argparse
 import json
 import math
 import os
-import re
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,111 +28,44 @@ from pydantic import SecretBytes
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.operator_population import NAMESPACE, Population, serve_heads
+from benchmarks.operator_process import Operator, Passes, environment, server_cpu_seconds
 from rl_operator.runtime.api import Api
 from rl_operator.runtime.cluster_transport import connect
 from rl_operator.runtime.resources import TRAINING_JOBS
-from rl_operator.runtime.transport import Request
 from rl_operator.settings import Settings
 from tests.apiserver.control_plane import ControlPlane
 
-ROOT = Path(__file__).resolve().parents[1]
-FOR_EVER = str(30 * 86400)
-STILL_SECONDS = 8.0
-WRITERS = 4
+WRITERS = 8
+CALM_CORES = 0.1
 
 
-@dataclass
-class Operator:
-    """The measured process."""
-
-    kubeconfig: Path
-    folder: Path
-    started: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.server_before = server_cpu_seconds(self.kubeconfig)
-        self.started = time.monotonic()
-        self.notes, self.log = self.folder / "passes.json", self.folder / "operator.log"
-        flags = ["--kubeconfig", str(self.kubeconfig), "--port", "0", "--reach", "direct"]
-        flags += ["--key-file", str(self.folder / "key"), "--provisioning-deadline-seconds", FOR_EVER]
-        flags += ["--unreachable-deadline-seconds", FOR_EVER, "--operator-namespace", "kube-system"]
-        program = [sys.executable, str(ROOT / "benchmarks" / "measured_operator.py"), str(self.notes)]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen([*program, *flags], stderr=log, env=self._environment())
-
-    def _environment(self) -> dict[str, str]:
-        """Modules are compiled by the first operator and not again, as an image has them."""
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        compiled = str(self.folder.parent / "compiled")
-        return {**kept, "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}", "PYTHONPYCACHEPREFIX": compiled}
-
-    def get(self, path: str) -> str:
-        """Raises OSError while nothing answers."""
-        port = re.search(r"metrics on port (\d+)", self.log.read_text())
-        if port is None:
-            raise ConnectionError
-        with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}{path}", timeout=60) as reply:
-            return str(reply.read().decode())
-
-    def metric(self, pattern: str) -> float:
-        found = re.findall(rf"(?m)^{pattern}.* (\S+)$", self.get("/metrics"))
-        return sum(float(it) for it in found)
-
-    def writes(self) -> float:
-        """Of anything but the Lease."""
-        verbs = "create|update|patch|delete"
-        of = rf'rl_operator_api_request_duration_seconds_count{{resource="(?!leases).*",verb="({verbs})"}}'
-        text = self.get("/metrics")
-        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if re.match(of, line))
-
-    def wait_ready(self) -> float:
-        while True:
-            try:
-                self.get("/readyz")
-                return time.monotonic() - self.started
-            except OSError:
-                assert self.process.poll() is None, self.log.read_text()
-                time.sleep(0.02)
-
-    def wait_still(self) -> float:
-        """Until it has led, passed over every job and written nothing for a while; how many writes it took."""
-        still_since, last = time.monotonic(), -1.0
-        while time.monotonic() - still_since < STILL_SECONDS:
-            now = self.writes()
-            busy = self.metric("workqueue_depth") > 0 or self.metric("leader_election_master_status") < 1
-            if busy or now != last:
-                still_since, last = time.monotonic(), now
-            time.sleep(0.5)
-        return last
-
-    def listed_seconds(self) -> float:
-        """By the stamps of its own log, whose line may come a moment after /readyz."""
-        while "caches are filled" not in self.log.read_text():
-            time.sleep(0.05)
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        stamps = {it["message"].partition(" on ")[0]: it["time"][:-1] for it in lines}
-        times = [_seconds(stamps[it]) for it in ("health and metrics", "caches are filled")]
-        return times[1] - times[0]
-
-    def memory(self, name: str = "VmRSS") -> float:
-        """MiB."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(text.partition(f"{name}:")[2].split()[0]) / 1024
-
-    def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self) -> list[tuple[float, str, str | None]]:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0, self.log.read_text()[-3000:]
-        return [tuple(it) for it in json.loads(self.notes.read_text())]
+def wait_calm(kubeconfig: Path) -> None:
+    """Until the API server has digested what was put into its store: for seconds it reads all of that."""
+    before = server_cpu_seconds(kubeconfig)
+    while True:
+        time.sleep(3)
+        now = server_cpu_seconds(kubeconfig)
+        if now - before < 3 * CALM_CORES:
+            return
+        before = now
 
 
-def server_cpu_seconds(kubeconfig: Path) -> float:
-    """Of the API server, by its own metrics. It shares the cores with what is measured."""
-    text = connect(kubeconfig).send(Request("GET", "/metrics", timeout_seconds=60)).body.decode()
-    return float(re.findall(r"(?m)^process_cpu_seconds_total (\S+)$", text)[0])
+class BareWatch:
+    """Another process that watches the same jobs and does nothing with them."""
+
+    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+        self._notes = folder / "bare.json"
+        program = [sys.executable, str(Path(__file__).with_name("bare_watch.py")), str(kubeconfig)]
+        self._process = subprocess.Popen(
+            [*program, str(self._notes)], stdout=subprocess.PIPE, text=True, env=environment()
+        )
+        assert self._process.stdout is not None
+        self.listed_seconds = float(self._process.stdout.readline())
+
+    def stop(self) -> Passes:
+        self._process.terminate()
+        assert self._process.wait(60) == 0
+        return [tuple(it) for it in json.loads(self._notes.read_text())]
 
 
 @dataclass(frozen=True)
@@ -169,7 +100,7 @@ def change(kubeconfig: Path, finished: int, seconds: float, rate: float) -> list
     return written
 
 
-def latencies(written: list[Written], began: list[tuple[float, str, str | None]]) -> list[float]:
+def latencies(written: list[Written], began: Passes) -> list[float]:
     """Milliseconds, sorted. A pass may begin before the writer has its answer: that is 0."""
     by_name: dict[str, list[tuple[float, int]]] = {}
     for at, name, version in began:
@@ -191,8 +122,8 @@ def measure(jobs: int, running: int, seconds: float, folder: Path) -> Iterator[R
     """Each row as soon as it is known."""
     server = ControlPlane(Path(os.environ["KUBEBUILDER_ASSETS"]), folder / "server")
     server.start()
+    heads = serve_heads()
     try:
-        serve_heads()
         settings = Settings(token_key=SecretBytes(b"of no meaning here"), reach="direct")
         population = Population(server, settings)
         population.templates()
@@ -201,11 +132,28 @@ def measure(jobs: int, running: int, seconds: float, folder: Path) -> Iterator[R
         with_templates.wait_still()
         with_templates.stop()
         population.multiply(jobs - running, running)
+        wait_calm(server.kubeconfig)
+        yield from _sizes(server)
+        served = server_cpu_seconds(server.kubeconfig)
+        bare = BareWatch(server.kubeconfig, folder)
+        yield "the jobs listed by a bare client", bare.listed_seconds, NO_BOUND, "s"
+        served = server_cpu_seconds(server.kubeconfig) - served
+        yield "CPU time of the API server meanwhile", served, NO_BOUND, "s"
+        wait_calm(server.kubeconfig)
         operator = Operator(server.kubeconfig, _folder(folder / "second"))
         yield from _at_start(operator, jobs, running)
-        yield from _under_change(operator, server.kubeconfig, jobs - running, seconds)
+        yield from _under_change(operator, bare, jobs - running, seconds)
     finally:
+        heads.kill()
         server.stop()
+
+
+def _sizes(server: ControlPlane) -> Iterator[Row]:
+    _, job = server.request("GET", TRAINING_JOBS.path(NAMESPACE, "job-00000"))
+    managed = job["metadata"].pop("managedFields")
+    kept, beside = (len(json.dumps(it, separators=(",", ":"))) / 1024 for it in (job, managed))
+    yield "a job", kept, NO_BOUND, "KiB"
+    yield "its managed fields beside", beside, NO_BOUND, "KiB"
 
 
 def _at_start(operator: Operator, jobs: int, running: int) -> Iterator[Row]:
@@ -221,29 +169,33 @@ def _at_start(operator: Operator, jobs: int, running: int) -> Iterator[Row]:
     yield "resident memory after the first pass", operator.memory(), 130.0, "MiB"
 
 
-def _under_change(operator: Operator, kubeconfig: Path, finished: int, seconds: float) -> Iterator[Row]:
+def _under_change(operator: Operator, bare: BareWatch, finished: int, seconds: float) -> Iterator[Row]:
     writes, before, began_at = operator.writes(), operator.cpu_seconds(), time.monotonic()
-    written = change(kubeconfig, finished, seconds, 50.0)
+    served = server_cpu_seconds(operator.kubeconfig)
+    written = change(operator.kubeconfig, finished, seconds, 50.0)
     took = time.monotonic() - began_at
     yield "changes a second", len(written) / took, NO_BOUND, ""
     yield "cores used meanwhile", (operator.cpu_seconds() - before) / took, NO_BOUND, ""
+    served = server_cpu_seconds(operator.kubeconfig) - served
+    yield "cores used by the API server", served / took, NO_BOUND, ""
     time.sleep(2)
     yield "writes meanwhile", operator.writes() - writes, 0.0, ""
     yield "resident memory", operator.memory(), 130.0, "MiB"
     yield "its peak", operator.memory("VmHWM"), NO_BOUND, "MiB"
-    found = latencies(written, operator.stop())
-    yield "change to pass, median", statistics.median(found), 5.0, "ms"
-    yield "change to pass, 99 of 100", found[int(len(found) * 0.99)], 50.0, "ms"
+    served_at, seen_at = latencies(written, bare.stop()), latencies(written, operator.stop())
+    yield "change to a bare client, median", statistics.median(served_at), NO_BOUND, "ms"
+    yield "change to pass, median", statistics.median(seen_at), 5.0, "ms"
+    yield "change to a bare client, 99 of 100", _of_100(served_at, 99), NO_BOUND, "ms"
+    yield "change to pass, 99 of 100", _of_100(seen_at, 99), 50.0, "ms"
+
+
+def _of_100(ordered: list[float], rank: int) -> float:
+    return ordered[len(ordered) * rank // 100]
 
 
 def _folder(path: Path) -> Path:
     path.mkdir(parents=True)
     return path
-
-
-def _seconds(stamp: str) -> float:
-    hours, minutes, rest = stamp.partition("T")[2].split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
 def main() -> int:

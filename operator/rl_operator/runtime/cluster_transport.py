@@ -202,11 +202,20 @@ def _pool(configuration: Configuration, context: ssl.SSLContext | None) -> urlli
 
 def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     pending = b""
-    while chunk := answer.read1(READ_BYTES):
+    for chunk in _chunks(answer):
         *whole, pending = (pending + chunk).split(b"\n")
         yield from (line for line in whole if line)
     if pending:
         yield pending
+
+
+def _chunks(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """Each as soon as it is there. The server sends an event as one chunk, which `read1` gives in pieces."""
+    if answer.chunked:
+        yield from answer.read_chunked(READ_BYTES)
+        return
+    while chunk := answer.read1(READ_BYTES):
+        yield chunk
 
 
 def _status_line(answer: urllib3.BaseHTTPResponse) -> bytes:

@@ -108,6 +108,18 @@ def test_lines_come_as_they_arrive_and_whole(tmp_path: Path) -> None:
     assert list(stream_of(tmp_path, server)) == [b'{"a":1}', b'{"b":2}']
 
 
+def test_lines_without_chunks_come_as_they_arrive_too(tmp_path: Path) -> None:
+    """As some proxies pass them on."""
+    lines = stream_of(tmp_path, Scripted(HEAD + b"\r\n", b'{"a":1}\n{"b', wait=True), timeout_seconds=4.0)
+    assert next(lines) == b'{"a":1}'
+
+
+def test_a_line_of_many_chunks_or_a_long_one_comes_whole(tmp_path: Path) -> None:
+    long = b'{"a":"' + b"x" * 300_000 + b'"}'
+    server = Scripted(CHUNKED + b"%x\r\n%b\n\r\n" % (len(long) + 1, long), b'8\r\n{"b":1}\n\r\n0\r\n\r\n')
+    assert list(stream_of(tmp_path, server)) == [long, b'{"b":1}']
+
+
 def test_a_stream_that_breaks_off_is_a_lost_connection(tmp_path: Path) -> None:
     lines = stream_of(tmp_path, Scripted(CHUNKED + b'8\r\n{"a":1}\n\r\n'))
     assert next(lines) == b'{"a":1}'
