@@ -7,6 +7,7 @@ FILE holds a list of [monotonic seconds, name of a job, its resource version], o
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -43,6 +44,14 @@ def listed(transport: ClusterTransport) -> str:
 
 
 def watch(kubeconfig: Path) -> None:
+    """Until the server is gone, and then nothing is left of this process."""
+    try:
+        follow(kubeconfig)
+    finally:
+        os._exit(1)
+
+
+def follow(kubeconfig: Path) -> None:
     transport = connect(kubeconfig)
     started = time.monotonic()
     version = listed(transport)
