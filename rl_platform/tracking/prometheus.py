@@ -26,6 +26,9 @@ _GAUGES = {
         "Mean length of the last finished episodes.",
     ),
     "time/env_steps_per_second": ("rlp_env_steps_per_second", "Env steps taken per second of training."),
+    "rollout/policy_lag": ("rlp_policy_lag_versions", "Versions between the policy published last and used."),
+    "rollout/workers": ("rlp_rollout_workers", "Rollout workers in other processes that there should be."),
+    "rollout/workers_lost": ("rlp_rollout_workers_lost", "Rollout workers lost so far, over all attempts."),
 }
 _EDGE = {
     "depth": ("rlp_edge_depth_items", "Items that wait at this edge of the execution plan."),

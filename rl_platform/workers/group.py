@@ -305,7 +305,12 @@ class WorkerGroup:
 def lost_errors(ray: Any) -> tuple[type[Exception], ...]:
     """What Ray raises where a process or an object is gone."""
     errors = ray.exceptions
-    return (errors.RayActorError, errors.ObjectLostError, errors.WorkerCrashedError)
+    return (
+        errors.RayActorError,
+        errors.ObjectLostError,
+        errors.WorkerCrashedError,
+        errors.OutOfMemoryError,
+    )
 
 
 def _first_line(error: Exception) -> str:
