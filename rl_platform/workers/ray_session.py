@@ -18,9 +18,10 @@ log = logging.getLogger(__name__)
 
 HEAD_FILE = Path("/tmp/ray/ray_current_cluster")
 """Where ``ray start --head`` writes its address."""
+PREFIX = "rlp-ray-"
 STARTS = 3
-LONGEST_FOLDER = 20
-"""A socket's path has at most 107 characters, and Ray and the name of its folder add about 85."""
+LONGEST_FOLDER = 18
+"""A socket's path has at most 107 characters, and Ray and the name of its folder add up to 89."""
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # warns of a future change at each start
@@ -126,10 +127,24 @@ def _head_address() -> str | None:
 
 
 def _short_folder() -> Path:
-    place = tempfile.gettempdir()
-    return Path(
-        tempfile.mkdtemp(prefix="rlp-ray-", dir=place if len(place) < LONGEST_FOLDER - 20 else "/tmp")
-    )
+    """Named by this process, so that what a killed one has left can be told and removed."""
+    place = Path(tempfile.gettempdir())
+    place = place if len(str(place)) <= LONGEST_FOLDER else Path("/tmp")
+    for folder in place.glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,8 +96,18 @@ def alive(pid: int) -> bool:
     return bool(command(pid))
 
 
-def test_a_killed_run_goes_on_and_a_drained_one_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder for temporary files, short enough for Ray's sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="rlp-") as folder:
+        yield Path(folder)
+
+
+def test_a_killed_run_goes_on_and_a_drained_one_leaves_nothing(
+    tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     segments = set(os.listdir("/dev/shm"))
+    monkeypatch.setenv("TMPDIR", str(short))
     killed = Run(tmp_path)
     killed.reaches(1_000)
     assert killed.end(signal.SIGKILL) == -signal.SIGKILL
@@ -107,3 +118,4 @@ def test_a_killed_run_goes_on_and_a_drained_one_leaves_nothing(tmp_path: Path) -
     assert again.result().state == "Drained"
     assert again.result().env_steps > kept + 1_000
     assert not set(os.listdir("/dev/shm")) - segments
+    assert not list(short.glob("rlp-ray-*"))
