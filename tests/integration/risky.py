@@ -56,9 +56,6 @@ class Risky(gymnasium.Env[Any, Any]):
     def seen(self) -> Any:
         return self.np_random.uniform(-1, 1, 2).astype(np.float32)
 
-    def made_never(self) -> None:
-        raise RuntimeError("there is no licence for the simulator")
-
     def made_once_at_a_time(self) -> None:
         """Only the process that comes first can have it."""
         if _HELD:

@@ -30,7 +30,7 @@ spec:
   tracking: {enabled: false}
   checkpoint: {everyUpdates: 40}
 """
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Run:
@@ -57,7 +57,7 @@ class Run:
     def end(self, number: int) -> int:
         """The exit code after a signal; nothing of the run is alive a minute later."""
         os.kill(self.process.pid, number)
-        code = self.process.wait(120)
+        code = self.process.wait(240)
         awaited(lambda: not any(alive(pid) for pid in self.family))
         return code
 
@@ -71,7 +71,7 @@ class Run:
 
 
 def awaited(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

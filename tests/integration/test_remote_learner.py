@@ -23,6 +23,7 @@ from tests.integration.test_remote_workers import distributed
 
 pytestmark = pytest.mark.usefixtures("ray_here")
 ONE = {"learner": {"replicas": 1}}
+EXACT = {"exact": True, "everyUpdates": 40}
 
 
 @pytest.mark.parametrize("case", ["ppo-agents", "dqn"])
@@ -35,14 +36,13 @@ def test_it_learns_bit_for_bit_what_one_in_the_driver_learns(case: str, tmp_path
 
 def test_trajectories_do_not_pass_the_driver() -> None:
     """Ray knows where an object lies only if it is in an object store: what it sends along has no place."""
-    import ray
     from ray.experimental import get_object_locations
 
     made = assemble(distributed("ppo-filters", **ONE))
-    made.start()
+    workers = made.workers
+    assert isinstance(workers, WorkerGroup)
+    workers.start()
     try:
-        workers = made.workers
-        assert isinstance(workers, WorkerGroup)
         request = workers.request(0, 200, made.run.published)
         trajectory = workers.receive(request).trajectories["default"]
         assert isinstance(trajectory, RemoteTrajectory)
@@ -52,8 +52,7 @@ def test_trajectories_do_not_pass_the_driver() -> None:
         assert not places[request.report]["node_ids"]
         assert fetched(trajectory).steps == 400
     finally:
-        made.close()
-    assert ray.is_initialized()
+        workers.close()
 
 
 class LearnerKiller:
@@ -78,8 +77,8 @@ def small(**spec: Any) -> TrainingJob:
 
 @pytest.mark.parametrize("at", [2, 9], ids=["before the first checkpoint", "after one"])
 def test_a_killed_learner_begins_again_at_the_last_checkpoint(at: int, tmp_path: Path) -> None:
-    of = small(checkpoint={"exact": True, "everyUpdates": 40})
-    whole = train(of, tmp_path / "whole")
+    of = small(checkpoint=EXACT)
+    whole = train(small(checkpoint=EXACT, learner={}), tmp_path / "whole")
     killed = train(of, tmp_path / "killed", on_report=LearnerKiller(at))
     assert killed.weights_digest == whole.weights_digest
     assert (killed.env_steps, killed.updates) == (whole.env_steps, whole.updates)

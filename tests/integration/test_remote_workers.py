@@ -28,7 +28,7 @@ def distributed(case: str, **spec: Any) -> TrainingJob:
     return job(**(CASES[case] | TWO_WORKERS | common | spec))
 
 
-@pytest.mark.parametrize("case", ["ppo-filters", "ppo-lstm", "ppo-agents", "dqn"])
+@pytest.mark.parametrize("case", ["ppo-filters", "ppo-agents-lstm", "dqn"])
 def test_a_drained_run_that_goes_on_ends_with_the_same_weights(case: str, tmp_path: Path) -> None:
     of = distributed(case)
     whole = train(of, tmp_path / "whole")

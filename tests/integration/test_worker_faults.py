@@ -85,7 +85,7 @@ def test_replay_goes_on_when_all_workers_are_killed_at_once(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("risk", ["step_hangs", "step_hangs_deaf"])
 def test_a_worker_that_hangs_is_replaced(risk: str, tmp_path: Path) -> None:
-    result = train(risky(tmp_path / "processes", risk), tmp_path / "run")
+    result = train(risky(tmp_path / "processes", risk, replicas=1), tmp_path / "run")
     assert_complete(result, lost=1)
 
 
@@ -103,18 +103,12 @@ def failure(of: Callable[[], Result]) -> TrainingFailed:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    ("risk", "said"),
-    [("made_never", "there is no licence"), ("step_raises", "the simulator lost its connection")],
-)
-def test_an_environment_that_always_fails_ends_the_run_with_its_own_words(
-    risk: str, said: str, tmp_path: Path
-) -> None:
-    of = risky(tmp_path / "processes", risk, replicas=1, after=0)
+def test_an_environment_that_always_fails_ends_the_run_with_its_own_words(tmp_path: Path) -> None:
+    of = risky(tmp_path / "processes", "step_raises", replicas=1, after=0)
     failed = failure(lambda: train(of, tmp_path / "run"))
     assert (failed.result.reason, int(failed.result.exit_code)) == ("EnvironmentFault", 1)
-    assert said in failed.result.message
+    assert "the simulator lost its connection" in failed.result.message
     trace = "".join(traceback.format_exception(failed.__cause__))
-    assert f"in {risk}" in trace
+    assert "in step_raises" in trace
     assert "RuntimeError" in trace
     assert len(workers(tmp_path / "processes")) == GIVE_UP
