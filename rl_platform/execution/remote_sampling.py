@@ -1,12 +1,12 @@
 """Rollout workers in other processes as a source: requests go out as far as credit allows, fragments come
-back, and what was lost with a worker is counted and asked for again.
+back, and what was lost with a worker is counted; whoever is up is asked for more instead.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,13 +40,13 @@ class RemoteRollouts:
     site: str = "rollouts"
     state: HeldFragments = field(default_factory=HeldFragments)
     outstanding: deque[Request] = field(default_factory=deque)
-    owed: list[int] = field(default_factory=list)  # workers whose request of this round was lost
 
     @property
     def detail(self) -> str:
         ahead = f", {self.in_flight} requests in flight" if self.in_flight > 1 else ""
         size = f"{self._ticks()} ticks of {self.group.num_envs} environments"
-        return f"{self.group.count} workers, {size} each, in order of {self.order}{ahead}"
+        order = "in the workers' order" if self.order == "worker" else "as they come"
+        return f"{self.group.count} workers, {size} each, {order}{ahead}"
 
     @property
     def depth(self) -> int:
@@ -56,20 +56,15 @@ class RemoteRollouts:
     def issue(self) -> None:
         """Ask workers that have credit; a round begins when the one before has been taken wholly."""
         self.group.revive()
-        if self.state.fragments:
+        if self.state.fragments or (self.order == "worker" and self.outstanding):
             return
-        if self.order == "ready":
-            asked = [request.worker for request in self.outstanding]
-            for turn in range(self.in_flight):
-                for worker in self.group.ready():
-                    if asked.count(worker) <= turn:
-                        self._ask(worker)
-                        asked.append(worker)
-        elif self.outstanding or self.owed:
-            self._ask_again()
-        else:
-            for worker in self.group.ready():
-                self._ask(worker)
+        asked = Counter(request.worker for request in self.outstanding)
+        up = self.group.ready()
+        for turn in range(1, 1 + (self.in_flight if self.order == "ready" else 1)):
+            for worker in up:
+                if asked[worker] < turn:
+                    self._ask(worker)
+                    asked[worker] += 1
 
     def waits(self) -> list[Ref]:
         """All that is outstanding, the oldest first; of a round only what comes next."""
@@ -83,6 +78,7 @@ class RemoteRollouts:
         if self.state.fragments:
             return self._accepted(self.state.fragments.popleft(), counters, time.monotonic())
         if ready is None:
+            counters.replaced += self.group.losses()
             self.group.pause()
             return None
         actor = next(each.actor for each in self.outstanding if each.report is ready)
@@ -92,27 +88,14 @@ class RemoteRollouts:
         return None if fragment is None else self._accepted(fragment, counters, request.born)
 
     def settle(self, counters: Counters) -> None:
-        """Every request that is outstanding becomes a fragment that is held, or is lost and counted; what was
-        asked of workers that are not there yet is taken back.
-        """
+        """Every request that is outstanding becomes a fragment that is held, or is lost and counted."""
         while self.outstanding:
-            if not self.group.comes(self.outstanding[0]):
-                self.outstanding.popleft()
-                continue
             fragment = self._received(self.outstanding[0], counters)
             if fragment is not None:
                 self.state.fragments.append(fragment)
-        self.owed.clear()
 
     def _ask(self, worker: int) -> None:
         self.outstanding.append(self.group.request(worker, self._ticks(), self.run.published))
-
-    def _ask_again(self) -> None:
-        """Of a worker that was replaced at once. One that is down for longer is left out of this round."""
-        owed, self.owed = self.owed, []
-        for worker in owed:
-            if worker in self.group.ready():
-                self._ask(worker)
 
     def _received(self, request: Request, counters: Counters) -> Fragment | None:
         self.outstanding.remove(request)
@@ -122,11 +105,10 @@ class RemoteRollouts:
             if lost.at_work:
                 per_env_step = sum(counters.agent_steps.values()) / max(1, counters.env_steps)
                 counters.drop(LOST, round(request.ticks * self.group.num_envs * (per_env_step or 1)))
-                counters.replaced += 1
-            if self.order == "worker":
-                self.owed.append(request.worker)
             log.warning("%s", lost)
             return None
+        finally:
+            counters.replaced += self.group.losses()
 
     def _accepted(self, fragment: Fragment, counters: Counters, born: float) -> Item | None:
         item = taken(self.run, counters, fragment, born)

@@ -63,4 +63,3 @@ class Fragment:
     discarded: int = 0  # agent steps of open episodes that were abandoned since the last fragment
     moments: list[tuple[str, dict[str, Moments]]] = field(default_factory=list)  # policy, then by path
     seconds: float = 0.0  # that sampling took
-    host: str = ""  # whose worker sampled it, where that is another process

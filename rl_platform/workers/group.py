@@ -33,8 +33,8 @@ GIVE_UP = 4
 """Where every worker was lost so many times in a row without a fragment, the run ends."""
 LONGEST_WAIT_SECONDS = 60.0
 WARN_SECONDS = 60.0
-STARTING_SECONDS = 10.0
-"""How long a checkpoint waits for a worker that has never answered."""
+GROUP_SECONDS = 300.0
+"""How long the first request waits for the last workers, once one is there."""
 
 
 class WorkerLost(Exception):
@@ -78,7 +78,8 @@ class Member:
     known: dict[str, int] = field(default_factory=dict)  # policy → version sent last
     failures: int = 0  # in a row, without a fragment between
     due: float = 0.0  # monotonic seconds from which on it may be made again
-    host: str = ""  # once it has answered
+    hello: Ref | None = None  # its first answer, while that is awaited
+    host: str = ""  # where it is, once it has answered
     made: float = 0.0  # monotonic seconds
     warned: bool = False
 
@@ -98,6 +99,8 @@ class WorkerGroup:
         self.members = {number: Member(number) for number in range(count)}
         self.first_step_at: float | None = None
         self._weights: dict[str, tuple[int, Any]] = {}  # policy → version, weights as they are sent
+        self._gathered = False  # all have been there, or were waited for long enough
+        self._losses = 0
 
     def start(self) -> None:
         """Make the workers, in an open session; they come up while the caller goes on."""
@@ -118,30 +121,51 @@ class WorkerGroup:
         return len(self.members)
 
     def ready(self) -> list[int]:
-        """Workers that can be asked, in order; they may still be starting."""
-        return [number for number, member in sorted(self.members.items()) if member.actor is not None]
+        """Workers that can be asked, in order: those that are up, once the group has gathered."""
+        up = [number for number, member in sorted(self.members.items()) if member.host]
+        if not self._gathered:
+            late = [it for it in self.members.values() if not it.host and not it.failures]
+            oldest = min([it.made for it in late], default=0.0)
+            self._gathered = not late or (bool(up) and time.monotonic() - oldest > GROUP_SECONDS)
+        return up if self._gathered else []
 
     def revive(self) -> None:
-        """Make the workers that are not there, once their time has come."""
+        """Make the workers that are not there, once their time has come, and see which have come up.
+
+        Raises as `receive` does.
+        """
         for member in self.members.values():
             if member.actor is None and time.monotonic() >= member.due:
-                member.actor = self._actor.remote(self._blueprint_ref, member.number, member.sequence)
-                member.known, member.host = {}, ""
-                member.made, member.warned = time.monotonic(), False
+                self._make(member)
+        awaited = {member.hello: member for member in self.members.values() if member.hello is not None}
+        if awaited:
+            there, _ = self.ray.wait(list(awaited), num_returns=len(awaited), timeout=0, fetch_local=False)
+            for hello in there:
+                self._greeted(awaited[hello])
+
+    def losses(self) -> int:
+        """Workers lost since it was asked last."""
+        lost, self._losses = self._losses, 0
+        return lost
 
     def pause(self) -> None:
-        """Wait a second, or until a worker may be made again."""
-        due = min([member.due for member in self.members.values() if member.actor is None], default=0.0)
-        time.sleep(min(1.0, max(0.05, due - time.monotonic())))
+        """Wait a second, or until a worker comes up or may be made again."""
+        self.wait([], 1.0)
 
     def wait(self, refs: list[Ref], seconds: float) -> Ref | None:
-        """The first of ``refs`` that is ready; None after so many seconds, or when a worker is due."""
+        """The first of ``refs`` that is ready; None after so many seconds, and when a worker has come up or
+        may be made again.
+        """
         due = [member.due - time.monotonic() for member in self.members.values() if member.actor is None]
         limit = max(0.05, min([seconds, *due]))
-        ready, _ = self.ray.wait(refs, num_returns=1, timeout=limit, fetch_local=False)
+        hellos = [member.hello for member in self.members.values() if member.hello is not None]
+        if not refs and not hellos:
+            time.sleep(limit)
+            return None
+        ready, _ = self.ray.wait([*refs, *hellos], num_returns=1, timeout=limit, fetch_local=False)
         if not ready:
             self._warn_of_waiting()
-        return ready[0] if ready else None
+        return ready[0] if ready and ready[0] not in hellos else None
 
     def request(self, worker: int, ticks: int, published: Mapping[str, PublishedPolicy]) -> Request:
         """Ask for a fragment. Policies that the worker does not have in this version go with it."""
@@ -168,12 +192,10 @@ class WorkerGroup:
         except lost_errors(self.ray) as error:
             raise self._lost(request, _first_line(error), None) from error
         if isinstance(report, Broken):
-            if not report.of_environment:
-                raise RuntimeError(report.message) from RemoteTraceback(report.traceback)
             raise self._lost(request, report.message, report)
         member = self.members.get(request.worker)
         if member is not None and member.actor is request.actor:
-            member.sequence, member.failures, member.host = member.sequence + 1, 0, report.host
+            member.sequence, member.failures = member.sequence + 1, 0
         if self.first_step_at is None:
             self.first_step_at = time.perf_counter() - report.seconds
         fragment: Fragment = report
@@ -181,18 +203,6 @@ class WorkerGroup:
             heads = fragment.trajectories.values()
             data = {each.policy: replace(each, data=request.data) for each in heads}
         return replace(fragment, trajectories=data)
-
-    def comes(self, request: Request) -> bool:
-        """Whether an answer can be waited for. A worker whose pod is not there may take for ever: what it was
-        asked for is taken back then.
-        """
-        member = self.members.get(request.worker)
-        if member is None or member.actor is not request.actor or member.host:
-            return True
-        ready, _ = self.ray.wait([request.report], timeout=STARTING_SECONDS, fetch_local=False)
-        if not ready:
-            self._kill(member)
-        return bool(ready)
 
     def resize(self, count: int) -> list[str]:
         """Make workers, or let some go once they have finished what they were asked for: first those that
@@ -234,12 +244,13 @@ class WorkerGroup:
 
     def restore(self, states: list[tuple[dict[str, Any], Tree]]) -> None:
         """Go on from a snapshot of any number of workers; those without a state begin new episodes."""
+        self._gathered = False
         for number, member in self.members.items():
             document, arrays = states[number] if number < len(states) else ({"lost": True, "sequence": 0}, {})
             member.sequence = document["sequence"]
             if document.get("lost"):
                 self._kill(member)
-                member.actor = self._actor.remote(self._blueprint_ref, number, member.sequence)
+                self._make(member)
             else:
                 member.actor.restore.remote(document, arrays)
 
@@ -264,7 +275,7 @@ class WorkerGroup:
                 )
 
     def _present(self) -> list[Member]:
-        return [self.members[number] for number in self.ready()]
+        return [member for _, member in sorted(self.members.items()) if member.actor is not None]
 
     def _sent(self, policy: str, published: PublishedPolicy) -> Any:
         version, sent = self._weights.get(policy, (None, None))
@@ -274,32 +285,56 @@ class WorkerGroup:
             self._weights[policy] = (published.version, sent)
         return sent
 
+    def _make(self, member: Member) -> None:
+        member.actor = self._actor.remote(self._blueprint_ref, member.number, member.sequence)
+        member.hello, member.known, member.host = member.actor.hello.remote(), {}, ""
+        member.made, member.warned = time.monotonic(), False
+
+    def _greeted(self, member: Member) -> None:
+        """Take the first answer of a worker: where it is, or why it cannot be made."""
+        hello, member.hello = member.hello, None
+        try:
+            answer = self.ray.get(hello)
+        except lost_errors(self.ray) as error:
+            log.warning("%s", self._failed(member, _first_line(error), None))
+            return
+        if isinstance(answer, Broken):
+            log.warning("%s", self._failed(member, answer.message, answer))
+        else:
+            member.host = answer
+
     def _lost(self, request: Request, how: str, broken: Broken | None) -> WorkerLost:
-        """Note the loss and when the worker may be made again. Raises where there is no sense in it."""
         member = self.members.get(request.worker)
         name = f"rollout worker {request.worker}"
         if member is None:
             return WorkerLost(f"{name} had been sent away and did not finish: {how}", True)
         if member.actor is not request.actor:
             return WorkerLost(f"{name} was lost before it came to this request", False)
+        return WorkerLost(self._failed(member, how, broken), True)
+
+    def _failed(self, member: Member, how: str, broken: Broken | None) -> str:
+        """Note a loss and when the worker may be made again. Raises where there is no sense in it."""
+        if broken is not None and not broken.of_environment:
+            raise RuntimeError(broken.message) from RemoteTraceback(broken.traceback)
         self._kill(member)
+        self._losses += 1
         member.failures += 1
         delay = 0.0 if member.failures == 1 else min(LONGEST_WAIT_SECONDS, 2.0 ** (member.failures - 2))
         member.due = time.monotonic() + delay
         if all(each.failures >= GIVE_UP for each in self.members.values()):
-            text = (
-                f"every rollout worker was lost {GIVE_UP} times in a row without a fragment; the last: {how}"
-            )
             if broken is not None:
                 raise EnvironmentFault(broken.message) from RemoteTraceback(broken.traceback)
-            raise WorkersLost(f"{text}; its log tells more")
+            raise WorkersLost(
+                f"every rollout worker was lost {GIVE_UP} times in a row without a fragment; "
+                f"the last one so: {how}; the workers' logs tell more"
+            )
         again = f"again in {delay:.0f} s" if delay else "at once"
-        return WorkerLost(f"{name} is replaced {again}: {how}", True)
+        return f"rollout worker {member.number} is replaced {again}: {how}"
 
     def _kill(self, member: Member) -> None:
         if member.actor is not None:
             self.ray.kill(member.actor)
-            member.actor = None
+            member.actor, member.hello, member.host = None, None, ""
 
 
 def lost_errors(ray: Any) -> tuple[type[Exception], ...]:

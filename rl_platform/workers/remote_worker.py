@@ -52,6 +52,10 @@ class RemoteWorker:
         self.worker: RolloutWorker | None = None
         self.broken: Broken | None = None
 
+    def hello(self) -> str | Broken:
+        """The name of its host, once its environments are made."""
+        return self._guarded(lambda worker: socket.gethostname()) or self._fault()
+
     def sample(
         self, ticks: int, loads: Loads, *weights: np.ndarray
     ) -> tuple[Report, Mapping[str, Trajectory] | None]:
@@ -107,7 +111,7 @@ def _sample(
     seconds = time.perf_counter() - began
     data = {policy: fetched(trajectory) for policy, trajectory in fragment.trajectories.items()}
     heads = {policy: head_of(trajectory) for policy, trajectory in data.items()}
-    return replace(fragment, trajectories=heads, seconds=seconds, host=socket.gethostname()), data
+    return replace(fragment, trajectories=heads, seconds=seconds), data
 
 
 def _leave(message: str) -> None:
