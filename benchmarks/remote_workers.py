@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[name] = "1"
 
 import gymnasium
 import numpy as np
@@ -173,6 +171,9 @@ def main() -> int:
         "--workers", type=int, nargs="*", default=[1, 2, 4, 8, 16], help="of the scaling curve"
     )
     given = parser.parse_args()
+    if os.environ.get("OMP_NUM_THREADS") != "1":  # is read when numpy is imported
+        os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        os.execv(sys.executable, [sys.executable, *sys.argv])
     session = RaySession(cpus=32)
     session.open()
     try:
