@@ -30,6 +30,7 @@ def risky(
     risk: str = "none",
     algorithm: dict[str, Any] | None = None,
     replicas: int = 2,
+    env_steps: int = 4_000,
     **kwargs: Any,
 ) -> TrainingJob:
     folder.mkdir()
@@ -42,12 +43,14 @@ def risky(
         environment,
         algorithm or SMALL,
         rollouts={"replicas": replicas, "envsPerWorker": 2},
-        stop={"envSteps": 4_000},
+        stop={"envSteps": env_steps},
     )
 
 
 class Killer:
-    """Kills so many of the workers, once, at the third report."""
+    """Kills so many of the workers, once, at the third report. The run may end when others have come for
+    them.
+    """
 
     def __init__(self, folder: Path, count: int) -> None:
         self.folder, self.count, self.reports = folder, count, 0
@@ -59,27 +62,29 @@ class Killer:
             assert len(victims) == self.count
             for victim in victims:
                 os.kill(victim, signal.SIGKILL)
+        elif self.reports > 3 and report.env_steps >= 4_000 and len(workers(self.folder)) == 2 + self.count:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
-def assert_complete(result: Result, lost: int) -> None:
-    assert (result.state, result.workers_lost) == ("Succeeded", lost)
+def assert_complete(result: Result, lost: int, state: str = "Succeeded") -> None:
+    assert (result.state, result.workers_lost) == (state, lost)
     assert result.env_steps >= 4_000
     assert result.agent_steps == {"default": result.env_steps}
 
 
 def test_a_killed_worker_is_replaced_and_what_it_had_in_hand_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "processes"
-    result = train(risky(folder), tmp_path / "run", on_report=Killer(folder, 1))
-    assert_complete(result, lost=1)
+    of = risky(folder, env_steps=10**9)
+    result = train(of, tmp_path / "run", on_report=Killer(folder, 1))
+    assert_complete(result, lost=1, state="Drained")
     assert result.dropped == {LOST: 64}  # 32 ticks of 2 environments
-    assert len(workers(folder)) == 3
 
 
 def test_replay_goes_on_when_all_workers_are_killed_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "processes"
-    of = risky(folder, algorithm={"dqn": DQN})
+    of = risky(folder, algorithm={"dqn": DQN}, env_steps=10**9)
     result = train(of, tmp_path / "run", on_report=Killer(folder, 2))
-    assert_complete(result, lost=2)
+    assert_complete(result, lost=2, state="Drained")
     assert result.updates == pytest.approx((result.env_steps - 64) / 4, abs=64)
 
 
