@@ -126,7 +126,8 @@ def main() -> None:
             value = CALLS[request["call"]](**request["with"])
             answer: dict[str, Any] = {"value": asdict(value) if value is not None else None}
         except Exception as error:  # noqa: BLE001 - told to the caller, whatever it is
-            answer = {"error": str(error) or type(error).__name__}
+            # A database's error goes on with the statement that it was asked for.
+            answer = {"error": next(iter(str(error).splitlines()), "") or type(error).__name__}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -56,3 +56,10 @@ def test_a_process_that_dies_is_said(process: RegistryProcess, tmp_path: Path) -
     os.kill(process._process.pid, signal.SIGKILL)
     with pytest.raises(RegistryError, match="ended while asked to current_champion"):
         process.current_champion("http://127.0.0.1:9", "m", str(tmp_path), "champion")
+
+
+def test_a_damaged_store_is_said_in_one_line(process: RegistryProcess, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(RegistryError) as caught:
+        process.current_champion(f"sqlite:///{tmp_path}/mlflow.db", "m", str(tmp_path), "champion")
+    assert str(caught.value).endswith("file is not a database")
