@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rl_operator import desired, retry
 from rl_operator.decision import LATER_SECONDS, Decision, Holds, KeepLog, Write
+from rl_operator.drift import drifted
 from rl_operator.driver_contact import DriverOrder, DriverSighting, Head
 from rl_operator.names import log_key, logs_name
 from rl_operator.observed import Observed
@@ -11,8 +12,8 @@ from rl_operator.resizing import resize
 from rl_operator.retry import Ending
 from rl_operator.settings import Settings
 from rl_operator.status import told
-from rl_operator.suspend import Pressure, pressure, suspending_seconds
-from rl_operator.times import seconds_since, written
+from rl_operator.suspend import Pressure, asked_before, noted, pressure
+from rl_operator.times import written
 from rl_platform.spec.conditions import ConditionType
 from rl_platform.spec.driver_protocol import Desired
 from rl_platform.spec.status import DriverOutcome, DriverState, DriverStatus
@@ -25,7 +26,7 @@ def attend(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings
     """Watch the driver, tell it what has changed, and write down how it ended."""
     status = seen.job.status
     sighting = _of_this_attempt(seen, driver)
-    press = _pressure(seen, spec, settings)
+    press = _pressure(seen, spec, driver, settings)
     over = _over(seen, driver, sighting, press, settings)
     if over is not None:
         return end(seen, driver, over, sighting, counted=press is not Pressure.TAKE_AWAY)
@@ -42,11 +43,13 @@ def attend(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings
     if word is not None:
         conditions[ConditionType.TRAINING] = Holds("True", word.reason, word.message)
     writes = () if press else resize(seen, spec)
+    order = _order(seen, spec, driver, sighting, press, settings)
+    driver = noted(driver, press, seen.now)
     return Decision(
         status.model_copy(update={"driver": driver}),
         conditions,
         writes,
-        _order(seen, spec, driver, sighting, press, settings),
+        order,
         look_again_seconds=UNSETTLED_SECONDS if press or not running else LATER_SECONDS,
     )
 
@@ -68,10 +71,9 @@ def end(
     ended = driver.model_copy(
         update={"state": DriverState.ENDED, "outcome": ending.outcome, "end_time": written(seen.now)}
     )
-    ran = seconds_since(driver.start_time, seen.now)
     update = {
         "driver": ended,
-        "active_seconds": status.active_seconds + ran,
+        "active_seconds": status.active_seconds + retry.ran_seconds(driver, seen.now),
         "failures": retry.count(status.failures, ending.outcome) if counted else status.failures,
     }
     if ending.traceback:
@@ -87,13 +89,11 @@ def _of_this_attempt(seen: Observed, driver: DriverStatus) -> DriverSighting | N
     return sighting
 
 
-def _pressure(seen: Observed, spec: TrainingJobSpec, settings: Settings) -> Pressure:
-    """How hard the driver is asked to end, for whichever reason asks harder."""
-    status = seen.job.status
-    graces = settings.drain_grace_seconds, settings.stop_grace_seconds
-    suspending = suspending_seconds(status, spec.run_policy.suspend, seen.now)
-    overdue = retry.overdue_seconds(spec.run_policy, status, seen.now)
-    return max(pressure(suspending, *graces), pressure(overdue, *graces))
+def _pressure(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings: Settings) -> Pressure:
+    """How hard the driver is asked to end: because of a suspension, or of the deadline."""
+    overdue = retry.overdue_seconds(spec.run_policy, seen.job.status, seen.now) >= 0
+    wanted = spec.run_policy.suspend or overdue
+    return pressure(driver, wanted, seen.now, settings.drain_grace_seconds, settings.stop_grace_seconds)
 
 
 def _over(
@@ -105,8 +105,8 @@ def _over(
 ) -> Ending | None:
     """How the attempt ended, by Ray, by its head, or because nothing is heard of it; None: it goes on."""
     if sighting is not None:
-        noted = retry.noted_word(seen.job.status)
-        ended = retry.ending(sighting, press is not Pressure.NONE, noted)
+        asked = press is not Pressure.NONE or asked_before(driver) is Pressure.STOP
+        ended = retry.ending(sighting, asked, retry.noted_word(seen.job.status))
         if ended is not None:
             return ended
     if seen.attempt_head_gone:
@@ -139,10 +139,12 @@ def _order(
     job, pod = seen.job, seen.pod(driver.head)
     if pod is None:
         return None
-    wanted = Desired(generation=job.generation, replicas=spec.rollouts.replicas, stop=spec.stop)
+    replicas = None if drifted(job) else spec.rollouts.replicas
+    wanted = Desired(generation=job.generation, replicas=replicas, stop=spec.stop)
+    announced = min(press, asked_before(driver))  # what is not written down yet waits for the next pass
     word = retry.last_word(sighting)
-    noted = word is None or retry.noted_word(job.status) is not None
-    heard = retry.final_progress(sighting) and noted
+    told_of = word is None or retry.noted_word(job.status) is not None
+    heard = retry.final_progress(sighting) and told_of
     return DriverOrder(
         submission_id=driver.submission_id,
         attempt=job.status.attempt,
@@ -152,7 +154,7 @@ def _order(
         submit=press is Pressure.NONE and not pod.terminating and driver.start_time is None,
         env=desired.driver_environment(job, wanted, pod),
         desired=wanted,
-        drain=press >= Pressure.DRAIN,
-        stop=press >= Pressure.STOP,
+        drain=announced >= Pressure.DRAIN,
+        stop=announced >= Pressure.STOP,
         acknowledge=heard and told(job.status, sighting) == job.status,
     )

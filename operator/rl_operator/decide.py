@@ -10,6 +10,7 @@ from rl_operator import desired, retry
 from rl_operator.attending import attend, end
 from rl_operator.cleanup import after_the_end, conclude, delete_cluster
 from rl_operator.decision import LATER_SECONDS, SOON_SECONDS, Decision, Holds, Write
+from rl_operator.drift import drifted
 from rl_operator.names import submission_id
 from rl_operator.observed import Observed, Refusal
 from rl_operator.resizing import resize
@@ -91,6 +92,8 @@ def provision(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, setti
     status, head = seen.job.status, seen.head
     if seen.kuberay_missing or (seen.cluster is not None and seen.cluster.deleting):
         return Decision(status, look_again_seconds=SOON_SECONDS if seen.cluster else LATER_SECONDS)
+    if seen.cluster is None and drifted(seen.job):
+        return Decision(status, look_again_seconds=LATER_SECONDS)  # the driver's file says what it began with
     if seen.cluster is None:
         return _make_cluster(seen, spec, driver, settings)
     writes = resize(seen, spec)

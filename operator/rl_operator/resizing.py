@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rl_operator.decision import Patch
+from rl_operator.drift import drifted
 from rl_operator.names import ROLLOUTS
 from rl_operator.observed import Observed
 from rl_operator.pod_template import group_sizes
@@ -13,10 +14,10 @@ from rl_platform.spec.training_job import TrainingJobSpec
 def resize(seen: Observed, spec: TrainingJobSpec) -> tuple[Patch, ...]:
     """Change the size of the rollouts group and nothing else, of exactly the cluster that was seen.
 
-    Where a queue admits the job, its size stays as it was admitted.
+    Where a queue admits the job, its size stays as it was admitted; a spec that drifted changes no size.
     """
     cluster, job, wanted = seen.cluster, seen.job, spec.rollouts
-    if cluster is None or spec.scheduling.queue is not None:
+    if cluster is None or spec.scheduling.queue is not None or drifted(job):
         return ()
     for index, group in enumerate(cluster.groups):
         if group.get("groupName") != ROLLOUTS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rl_operator.driver_contact import DriverSighting, JobState
 from rl_operator.observed import Observed
-from rl_operator.times import seconds_since
+from rl_operator.times import read, seconds_since
 from rl_platform.spec.conditions import ConditionType, FailureReason
 from rl_platform.spec.driver_protocol import ExitCode, ProgressState
 from rl_platform.spec.runtime import RunPolicy
@@ -135,8 +135,14 @@ def backoff_seconds(driver: DriverStatus | None, failures: Failures) -> float:
 def active_seconds(status: TrainingJobStatus, now: float) -> float:
     """Run so far, over all attempts."""
     driver = status.driver
-    running = driver is not None and driver.start_time is not None and driver.end_time is None
-    return status.active_seconds + (seconds_since(driver.start_time, now) if driver and running else 0.0)
+    running = driver is not None and driver.end_time is None
+    return status.active_seconds + (ran_seconds(driver, now) if driver and running else 0.0)
+
+
+def ran_seconds(driver: DriverStatus, now: float) -> float:
+    """Of this attempt; no less than when it was asked to end, though the clock may have gone back since."""
+    latest = max(now, read(driver.asked_time)) if driver.asked_time else now
+    return seconds_since(driver.start_time, latest)
 
 
 def overdue_seconds(policy: RunPolicy, status: TrainingJobStatus, now: float) -> float:

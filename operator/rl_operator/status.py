@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from rl_operator import names
 from rl_operator.decision import Decision, Holds
+from rl_operator.drift import drifted
 from rl_operator.driver_contact import DriverSighting
 from rl_operator.observed import Cluster, Observed, Pending
 from rl_operator.times import seconds_since, written
@@ -167,8 +168,11 @@ def _missing(seen: Observed) -> str:
 def _degraded(seen: Observed, status: TrainingJobStatus) -> Holds:
     """It runs, but not as it should."""
     driver, sighting = status.driver, seen.sighting
-    if _drifted(seen, status):
-        text = "An immutable part of the spec was changed; the job goes on with what it began with."
+    if drifted(seen.job):
+        text = (
+            "An immutable part of the spec was changed. What runs goes on as it began, and no new cluster is "
+            "made; change it back, or make another TrainingJob."
+        )
         return Holds("True", "SpecDrift", text)
     if driver is not None and driver.state is DriverState.SUBMITTED:
         head = seen.pod(driver.head)
@@ -189,14 +193,6 @@ def _checkpoint_fault(driver: DriverStatus, sighting: DriverSighting | None) -> 
     if sighting is None or sighting.submission_id != driver.submission_id or sighting.progress is None:
         return None
     return sighting.progress.checkpoint_fault
-
-
-def _drifted(seen: Observed, status: TrainingJobStatus) -> bool:
-    """Whether something immutable was changed past the server's rules; looked at once for each generation."""
-    job = seen.job
-    if job.status.observed_generation == job.generation:
-        return any(it.reason == "SpecDrift" for it in job.status.conditions)
-    return job.spec is not None and spec_digest(job.spec) != status.spec_digest
 
 
 def _checkpoint(seen: Observed, status: TrainingJobStatus) -> Holds:

@@ -1,12 +1,15 @@
-"""How a driver is brought to an end: drain, then stop, then take its cluster away. Pure."""
+"""How a driver is brought to an end: drain, then stop, then take its cluster away. Pure.
+
+Each step is written down before it is done, and its grace runs from then: neither an operator that was away
+nor a clock that was set leaves one out, or forgets one.
+"""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-from rl_operator.times import seconds_since
-from rl_platform.spec.conditions import ConditionType
-from rl_platform.spec.status import TrainingJobStatus
+from rl_operator.times import seconds_since, written
+from rl_platform.spec.status import DriverAsked, DriverStatus
 
 
 class Pressure(IntEnum):
@@ -18,22 +21,36 @@ class Pressure(IntEnum):
     TAKE_AWAY = 3  # delete the cluster under it
 
 
-def pressure(asked_for_seconds: float, drain_grace_seconds: float, stop_grace_seconds: float) -> Pressure:
-    """Negative: it is not asked to end."""
-    if asked_for_seconds < 0:
-        return Pressure.NONE
-    if asked_for_seconds < drain_grace_seconds:
-        return Pressure.DRAIN
-    if asked_for_seconds < drain_grace_seconds + stop_grace_seconds:
-        return Pressure.STOP
-    return Pressure.TAKE_AWAY
+ASKED = {
+    Pressure.NONE: None,
+    Pressure.DRAIN: DriverAsked.DRAIN,
+    Pressure.STOP: DriverAsked.STOP,
+}
 
 
-def suspending_seconds(status: TrainingJobStatus, wanted: bool, now: float) -> float:
-    """Since when suspension is under way; negative where it is not wanted."""
+def asked_before(driver: DriverStatus) -> Pressure:
+    """What is written down, and may have been done."""
+    return next(press for press, asked in ASKED.items() if asked is driver.asked)
+
+
+def pressure(
+    driver: DriverStatus, wanted: bool, now: float, drain_grace_seconds: float, stop_grace_seconds: float
+) -> Pressure:
+    """The present step, or the next one once the grace of the present one is over."""
     if not wanted:
-        return -1.0
-    for condition in status.conditions:
-        if condition.type == ConditionType.SUSPENDED and condition.status == "Unknown":
-            return seconds_since(condition.last_transition_time, now)
-    return 0.0
+        return Pressure.NONE
+    asked, since = asked_before(driver), seconds_since(driver.asked_time, now)
+    if asked is Pressure.NONE:
+        return Pressure.DRAIN
+    if asked is Pressure.DRAIN:
+        return Pressure.STOP if since >= drain_grace_seconds else asked
+    return Pressure.TAKE_AWAY if since >= stop_grace_seconds else asked
+
+
+def noted(driver: DriverStatus, press: Pressure, now: float) -> DriverStatus:
+    """With what it is asked from now on. A stop cannot be taken back, and is not forgotten."""
+    asked = asked_before(driver)
+    if press is asked or (not press and asked is Pressure.STOP):
+        return driver
+    time = written(now) if press else None
+    return driver.model_copy(update={"asked": ASKED[press], "asked_time": time})

@@ -22,6 +22,8 @@ def spec_digest(spec: TrainingJobSpec) -> str:
         kept = {} if mutable == EVERY else {key: it for key, it in fields.items() if key not in mutable}
         if kept:
             document[section] = kept
+    if spec.rollouts.replicas:
+        document.setdefault("rollouts", {})["replicas"] = "some"  # how many may change, but not to none
     text = json.dumps(_by_value(document), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

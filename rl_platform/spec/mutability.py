@@ -2,7 +2,8 @@
 
 Mutable is what reaches a running driver, or what only decides when to wait, to retry and to give up. As in a
 Kubernetes Job, that includes the retry budgets. All else needs a new job: its checkpoints can be taken along
-by ``checkpoint.restoreFrom``.
+by ``checkpoint.restoreFrom``. How many pods sample may change, but not whether any do: with none the driver
+samples itself, and its plan and its cluster are others.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ MUTABLE = {
     ),
 }
 """By section of the spec, as a manifest spells them."""
+ANOTHER_JOB = "make another TrainingJob, whose checkpoint.restoreFrom may name a checkpoint of this one"
 
 
 def change_rules() -> list[CelRule]:
@@ -40,15 +42,18 @@ def change_rules() -> list[CelRule]:
         same = f"{now} == {before}"
         if optional:
             same = f"has({now}) == has({before}) && (!has({now}) || {same})"
-        rules.append(
-            CelRule(
-                path,
-                same,
-                "cannot be changed; make another TrainingJob, whose checkpoint.restoreFrom "
-                "may name a checkpoint of this one",
-            )
-        )
-    return rules
+        rules.append(CelRule(path, same, f"cannot be changed; {ANOTHER_JOB}"))
+    return [*rules, _who_samples_rule()]
+
+
+def _who_samples_rule() -> CelRule:
+    now, before = "self.rollouts.replicas", "oldSelf.rollouts.replicas"
+    return CelRule(
+        "rollouts.replicas",
+        f"({now} == 0) == ({before} == 0)",
+        f"cannot go from <{before}> to <{now}>: with 0 the driver samples, with more rollout workers do, and "
+        f"a job keeps to one of them; <{before} == 0 ? '0' : '1 or more'>, or {ANOTHER_JOB}",
+    )
 
 
 def immutable_fields() -> Iterator[tuple[str, bool]]:

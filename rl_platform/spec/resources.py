@@ -80,7 +80,10 @@ class PodGroup(SpecModel):
 class RolloutsSpec(PodGroup):
     """Who samples. ``replicas: 0``: the driver's own process, also on a cluster."""
 
-    replicas: Replicas = Field(default=0, description="Pods of rollout workers; 0: sample in the driver.")
+    replicas: Replicas = Field(
+        default=0,
+        description="Pods of rollout workers; 0: sample in the driver. No job goes from 0 to more or back.",
+    )
     min_replicas: Replicas | None = Field(default=None, description="Never fewer pods; absent: replicas.")
     max_replicas: Replicas | None = Field(default=None, description="Never more pods; absent: replicas.")
     workers_per_pod: int = Field(default=1, ge=1, le=1024, description="Rollout workers in one pod.")

@@ -100,6 +100,13 @@ class DriverOutcome(StrEnum):
     DRAINED = "Drained"  # asked to stop, or never started: nobody's failure
 
 
+class DriverAsked(StrEnum):
+    """How a driver was asked to end: it is written down first, and remembered whatever clocks say later."""
+
+    DRAIN = "Drain"  # checkpoint and stop
+    STOP = "Stop"  # through Ray's Jobs API, because draining did not help
+
+
 class DriverStatus(SpecModel):
     """The driver of the present attempt. Written before anything of the attempt is done."""
 
@@ -112,6 +119,10 @@ class DriverStatus(SpecModel):
     created_time: Time | None = Field(default=None, description="When the attempt began.")
     start_time: Time | None = Field(default=None, description="When it was seen running.")
     end_time: Time | None = Field(default=None, description="When it was seen ended.")
+    asked: Annotated[DriverAsked, Strict(False)] | None = Field(
+        default=None, description="How it is asked to end, if it is."
+    )
+    asked_time: Time | None = Field(default=None, description="Since when.")
     not_before: Time | None = Field(default=None, description="Back-off: when it may be submitted.")
 
 

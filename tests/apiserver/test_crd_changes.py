@@ -10,8 +10,16 @@ import pytest
 
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.training_jobs import TrainingJobs, job_of
-from tests.spec.change_cases import ACCEPTED, REFUSED, SPEC, Change, changed
-from tests.spec.rule_case import spec_with
+from tests.spec.change_cases import (
+    ACCEPTED,
+    REFUSED,
+    SPEC,
+    WHO_SAMPLES_CHANGES,
+    WHO_SAMPLES_STAYS,
+    Change,
+    changed,
+)
+from tests.spec.rule_case import Spec, spec_with
 
 CHANGES = [(path, change) for path, changes in REFUSED.items() for change in changes]
 NAME = "a-job"
@@ -40,6 +48,33 @@ def test_what_is_immutable_stays(jobs: TrainingJobs, path: str, change: Change) 
 def test_what_is_mutable_changes(jobs: TrainingJobs, change: Change) -> None:
     answer = jobs.replace(job_of(NAME, changed(change)), dry_run=True)
     assert answer.accepted, answer.message
+
+
+@pytest.mark.parametrize(("before", "after"), WHO_SAMPLES_CHANGES + WHO_SAMPLES_STAYS, ids=str)
+def test_how_many_pods_sample_may_change_but_not_whether_any_do(
+    jobs: TrainingJobs, before: Spec, after: Spec
+) -> None:
+    name = f"sampled-{uuid4().hex[:8]}"
+    assert jobs.create(job_of(name, spec_with({"rollouts": before}))).accepted
+    answer = jobs.replace(job_of(name, spec_with({"rollouts": after})))
+    if (before, after) in WHO_SAMPLES_STAYS:
+        assert answer.accepted, answer.message
+        return
+    old, new = before.get("replicas", 0), after.get("replicas", 0)
+    assert (answer.code, answer.paths) == (422, ["spec.rollouts.replicas"])
+    assert f"cannot go from {old} to {new}: with 0 the driver samples" in answer.message
+    assert f"{'1 or more' if old else '0'}, or make another TrainingJob" in answer.message
+
+
+@pytest.mark.parametrize(("before", "wanted"), [(0, 3), (3, 0)])
+def test_scale_cannot_change_who_samples(jobs: TrainingJobs, before: int, wanted: int) -> None:
+    name = f"scaled-{uuid4().hex[:8]}"
+    assert jobs.create(job_of(name, spec_with({"rollouts": {"replicas": before}}))).accepted
+    answer = jobs.merge(name, {"spec": {"replicas": wanted}}, "/scale")
+    assert answer.code == 422
+    assert f"cannot go from {before} to {wanted}: with 0 the driver samples" in answer.message
+    same = jobs.merge(name, {"spec": {"replicas": before}}, "/scale")
+    assert same.accepted, same.message
 
 
 def test_the_same_manifest_again_changes_nothing(jobs: TrainingJobs) -> None:

@@ -5,6 +5,7 @@ crashes between any two steps, is for tests/simulation.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,11 +19,11 @@ from rl_operator.names import ROLLOUTS
 from rl_operator.observed import Observed
 from rl_operator.runtime.resources import RAY_CLUSTERS
 from rl_operator.status import compose
-from rl_operator.suspend import Pressure, pressure
+from rl_operator.suspend import Pressure, asked_before, pressure
 from rl_operator.times import written
 from rl_platform.spec.conditions import ConditionType, Phase
 from rl_platform.spec.driver_protocol import HEAD_UID_ENV, ProgressState
-from rl_platform.spec.status import DriverOutcome, DriverState, Failures, TrainingJobStatus
+from rl_platform.spec.status import DriverAsked, DriverOutcome, DriverState, Failures, TrainingJobStatus
 from tests.rl_operator.observations import (
     NOW,
     SETTINGS,
@@ -192,8 +193,11 @@ def test_suspension_drains_then_gives_the_cluster_back_then_says_so() -> None:
     suspend = {"runPolicy": {"suspend": True}}
     decision, status = after(seen(job(running(), **suspend), sighting=sighting()))
     assert decision.order is not None
-    assert (decision.order.drain, decision.order.stop) == (True, False)
+    assert not decision.order.drain  # before it is written down
     assert status.phase is Phase.SUSPENDING
+    decision, status = after(seen(job(status, **suspend), sighting=sighting()))
+    assert decision.order is not None
+    assert (decision.order.drain, decision.order.stop) == (True, False)
     _, ended = after(seen(job(status, **suspend), sighting=sighting(JobState.FAILED, exit_code=3)))
     decision, gone = after(seen(job(ended, **suspend)))
     assert [type(it) for it in decision.writes] == [Delete]
@@ -206,25 +210,65 @@ def test_suspension_drains_then_gives_the_cluster_back_then_says_so() -> None:
     assert (again.attempt, reason(again, ConditionType.SUSPENDED)[0]) == (2, "False")
 
 
+def pressed(asked: DriverAsked | None, seconds_ago: float, **policy: Any) -> Observed:
+    """A driver that was asked so long ago."""
+    time = written(NOW - seconds_ago) if asked else None
+    return seen(job(running(asked=asked, asked_time=time), runPolicy=policy), sighting=sighting())
+
+
 def test_a_driver_that_does_not_drain_is_pressed_harder() -> None:
-    suspend = {"runPolicy": {"suspend": True}}
-    _, status = after(seen(job(running(), **suspend), sighting=sighting()))
-    later = NOW + SETTINGS.drain_grace_seconds + 1
-    decision, _ = after(seen(job(status, **suspend), sighting=sighting(), now=later))
+    draining, stopping = SETTINGS.drain_grace_seconds + 1, SETTINGS.stop_grace_seconds + 1
+    decision, status = after(pressed(DriverAsked.DRAIN, draining, suspend=True))
+    assert decision.order is not None
+    assert (decision.order.drain, decision.order.stop) == (True, False)
+    assert status.driver is not None
+    assert (status.driver.asked, status.driver.asked_time) == (DriverAsked.STOP, written(NOW))
+    decision, same = after(seen(job(status, runPolicy={"suspend": True}), sighting=sighting()))
     assert decision.order is not None
     assert decision.order.stop
-    _, taken = after(
-        seen(job(status, **suspend), sighting=sighting(), now=later + SETTINGS.stop_grace_seconds)
-    )
+    assert same == status
+    _, taken = after(pressed(DriverAsked.STOP, stopping, suspend=True))
     assert taken.driver is not None
     assert (taken.driver.outcome, taken.failures.infrastructure) == (DriverOutcome.LOST, 0)
 
 
-@given(st.floats(-10, 1e6), st.floats(-10, 1e6))
-def test_pressure_only_grows(one: float, other: float) -> None:
-    early, late = sorted((one, other))
-    assert pressure(early, 60, 30) <= pressure(late, 60, 30)
-    assert (pressure(early, 60, 30) is Pressure.NONE) == (early < 0)
+@pytest.mark.parametrize("asked", [DriverAsked.DRAIN, DriverAsked.STOP])
+def test_a_clock_that_is_set_back_forgets_neither_an_order_nor_a_deadline(asked: DriverAsked) -> None:
+    policy = {"activeDeadlineSeconds": 100, "backoffLimit": 0}
+    status = running(asked=asked, asked_time=written(NOW + 500), start_time=written(NOW + 300))
+    decision, same = after(seen(job(status, runPolicy=policy), sighting=sighting()))
+    assert decision.order is not None
+    assert (decision.order.drain, decision.order.stop) == (True, asked is DriverAsked.STOP)
+    assert same.driver == status.driver
+    stopped = seen(job(status, runPolicy=policy), sighting=sighting(JobState.STOPPED))
+    _, ended = after(stopped)
+    assert (ended.failures, ended.active_seconds) == (Failures(), 200)
+    _, told = after(seen(job(ended, runPolicy=policy), cluster=None, pods=()))
+    assert reason(told, ConditionType.SUCCEEDED) == ("False", "DeadlineExceeded")
+
+
+def test_what_is_taken_back_begins_anew_but_a_stop_is_remembered() -> None:
+    _, status = after(pressed(DriverAsked.DRAIN, 5))
+    assert status.driver is not None
+    assert (status.driver.asked, status.driver.asked_time) == (None, None)
+    decision, status = after(pressed(DriverAsked.STOP, 5))
+    assert decision.order is not None
+    assert not decision.order.stop
+    assert status.driver is not None
+    assert status.driver.asked is DriverAsked.STOP
+    _, ended = after(seen(job(status), sighting=sighting(JobState.STOPPED)))
+    assert ended.failures == Failures()
+
+
+@given(st.sampled_from([None, *DriverAsked]), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_pressure_only_grows_and_by_one_step_at_a_time(
+    asked: DriverAsked | None, one: float, other: float
+) -> None:
+    driver = running(asked=asked, asked_time=written(NOW) if asked else None).driver
+    assert driver is not None
+    early, late = (pressure(driver, True, NOW + it, 60, 30) for it in sorted((one, other)))
+    assert asked_before(driver) <= early <= late <= asked_before(driver) + 1
+    assert pressure(driver, False, NOW, 60, 30) is Pressure.NONE
 
 
 @given(st.sampled_from(list(DriverOutcome)), st.integers(0, 10_000), st.integers(0, 10_000))
@@ -310,6 +354,27 @@ def test_kuberay_that_does_nothing_shows_after_a_minute() -> None:
     assert reason(after(later)[1], ConditionType.CLUSTER_READY) == ("False", "KubeRaySilent")
     taken_up = replace(later, cluster=cluster())
     assert reason(after(taken_up)[1], ConditionType.CLUSTER_READY) == ("False", "HeadStarting")
+
+
+def test_who_samples_never_changes_under_a_running_driver() -> None:
+    """As if an older schema had let it pass: no pod, driver or new cluster hears of it."""
+    sampled_by_pods = {"rollouts": {"replicas": 2}}
+    _, status = after(seen(job(running(), **sampled_by_pods), sighting=sighting()))
+    changed = replace(job(status), generation=4)
+    decision, status = after(seen(changed, sighting=sighting()))
+    assert reason(status, ConditionType.DEGRADED) == ("True", "SpecDrift")
+    assert decision.writes == ()
+    assert decision.order is not None
+    assert decision.order.desired is not None
+    assert decision.order.desired.replicas is None
+    held = replace(changed, status=status.model_copy(update={"driver": waiting().driver}))
+    decision, status = after(seen(held, cluster=None, pods=()))
+    assert decision.writes == ()
+    assert reason(status, ConditionType.DEGRADED) == ("True", "SpecDrift")
+    restored = replace(job(status, **sampled_by_pods), generation=5)
+    decision, status = after(seen(restored, cluster=None, pods=()))
+    assert RAY_CLUSTERS in {it.resource for it in decision.writes}
+    assert reason(status, ConditionType.DEGRADED) == ("False", "AsExpected")
 
 
 def test_a_spec_that_no_model_accepts_is_refused_with_its_path() -> None:

@@ -1,12 +1,15 @@
 """Bugs planted in the operator's own code, one at a time in a copy: do the tests that should notice, notice?
 
-Run it as ``python -m tests.simulation.planted_bugs`` (make test-planted-bugs). A bug is a place and one of a
-fixed list of operators on the syntax tree; the tests mapped to it are scenarios of the simulation, without a
-fault and with some.
+Run it as ``python -m tests.simulation.planted_bugs [--jobs N] [--results FILE] [WORD...]``. A bug is a place
+and one of a fixed list of operators on the syntax tree; the tests mapped to it are scenarios of the simulation,
+without a fault and with some, and tests of its module. What FILE says already is not tried again, so that a run
+that was cut off goes on.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -21,9 +24,9 @@ from tests.simulation.mutations import OPERATORS, mutated
 from tests.simulation.plants import PLANTS, Plant
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("operator", "rl_platform", "tests", "helm")
+OPERATOR = Path("operator") / "rl_operator"
 LEAST_CAUGHT = 0.95
-SECONDS = 400
+SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +38,43 @@ class Verdict:
     said: str
 
 
-def copy(folder: Path) -> None:
-    for name in COPIED:
-        ignored = shutil.ignore_patterns("__pycache__", ".control-plane")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-
-
 def plant(folder: Path, bug: Plant) -> None:
-    """Raises ValueError where the place is no longer there: the table has to follow the code."""
-    path = folder / "operator" / "rl_operator" / f"{bug.module.replace('.', '/')}.py"
+    """Into a copy of the operator. Raises ValueError where its place is gone: the table follows the code."""
+    shutil.copytree(ROOT / OPERATOR, folder / OPERATOR, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / OPERATOR / f"{bug.module.replace('.', '/')}.py"
     path.write_text(mutated(path.read_text(), bug.function, bug.operator, bug.was, bug.becomes))
 
 
 def tried(bug: Plant) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="planted-") as name:
         folder = Path(name)
-        copy(folder)
         plant(folder, bug)
-        environment = {**os.environ, "PYTHONPATH": f"{folder}:{folder / 'operator'}"}
-        command = [sys.executable, "-m", "tests.simulation.probe", *bug.scenarios]
-        try:
-            ran = subprocess.run(
-                command,
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return Verdict(bug, True, "takes too long")
-        return Verdict(bug, ran.returncode != 0, (ran.stdout + ran.stderr)[-400:])
+        said = ""
+        for command in _commands(bug):
+            environment = {**os.environ, "PYTHONPATH": f"{folder / 'operator'}:{ROOT}"}
+            try:
+                ran = subprocess.run(
+                    [sys.executable, "-m", *command],
+                    cwd=ROOT,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                return Verdict(bug, True, "takes too long")
+            said = (ran.stdout + ran.stderr)[-400:]
+            if ran.returncode:
+                return Verdict(bug, True, said)
+        return Verdict(bug, False, said)
+
+
+def _commands(bug: Plant) -> Iterator[list[str]]:
+    if bug.tests:
+        yield ["pytest", "-x", "-q", "-p", "no:cacheprovider", *bug.tests]
+    if bug.scenarios:
+        yield ["tests.simulation.probe", *bug.scenarios]
 
 
 def report(verdicts: list[Verdict]) -> Iterator[str]:
@@ -77,16 +85,32 @@ def report(verdicts: list[Verdict]) -> Iterator[str]:
     yield f"Planted bugs: {caught} of {len(verdicts)} caught, with {len(OPERATORS)} operators"
 
 
+def known(results: Path | None) -> dict[str, bool]:
+    """By bug: whether it was caught in an earlier run."""
+    if results is None or not results.exists():
+        return {}
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    return {line["bug"]: line["caught"] for line in lines}
+
+
 def main(words: list[str]) -> int:
-    """``words``: parts of the bugs' names; none: all."""
-    chosen = [bug for bug in PLANTS if not words or any(word in str(bug) for word in words)]
-    verdicts = []
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for verdict in pool.map(tried, chosen):
+    parser = argparse.ArgumentParser(prog="planted_bugs")
+    parser.add_argument("--jobs", type=int, default=2, help="bugs that are tried at once")
+    parser.add_argument("--results", type=Path, help="verdicts so far, one to a line")
+    parser.add_argument("words", nargs="*", help="parts of the bugs' names; none: all")
+    asked = parser.parse_args(words)
+    before = known(asked.results)
+    chosen = [bug for bug in PLANTS if not asked.words or any(word in str(bug) for word in asked.words)]
+    verdicts = [Verdict(bug, before[str(bug)], "") for bug in chosen if str(bug) in before]
+    with ThreadPoolExecutor(max_workers=asked.jobs) as pool:
+        for verdict in pool.map(tried, [bug for bug in chosen if str(bug) not in before]):
             mark = "caught" if verdict.caught else "NOT CAUGHT"
             sys.stdout.write(f"{mark:10} {verdict.plant}\n")
             sys.stdout.flush()
             verdicts.append(verdict)
+            if asked.results is not None:
+                with asked.results.open("a") as file:
+                    file.write(json.dumps({"bug": str(verdict.plant), "caught": verdict.caught}) + "\n")
     sys.stdout.write("\n".join(report(verdicts)) + "\n")
     return int(sum(it.caught for it in verdicts) < LEAST_CAUGHT * len(verdicts))
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """``was``, ``becomes``: parts of the first line that the bug changes, before and after."""
+    """``was``, ``becomes``: parts of the first line that the bug changes, before and after.
+
+    ``scenarios`` of the simulation, and ``tests`` as pytest names them, are to notice it.
+    """
 
     module: str
     function: str
@@ -15,6 +18,7 @@ class Plant:
     was: str
     becomes: str
     scenarios: tuple[str, ...]
+    tests: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.module}.{self.function} {self.operator}: {self.was!r} {self.becomes!r}"
@@ -29,7 +33,10 @@ DEAF = ("suspended_but_deaf", "deadline_of_a_deaf_driver")
 DELETES = ("ttl", "recreated_under_the_same_name")
 SIZES = ("more_replicas", "fewer_replicas", "stop_moved")
 CLUSTERS = ("cluster_deleted_while_running", "cluster_deleted_while_starting", "preempted_by_its_queue")
+DRIFTS = ("drift_holds_what_is_new",)
+STOPS = ("resumed_after_a_stop",)
 BAD = ("bad_configuration", "service_account_not_labelled", "overrides_refused")
+DECIDING = ("tests/rl_operator/test_decide.py",)
 
 PLANTS: tuple[Plant, ...] = (
     # decide
@@ -75,7 +82,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant("attending", "_over", "never", "if press is Pressure.TAKE_AWAY:", "", DEAF),
     Plant("attending", "_over", "never", "since is not None and", "", HANGS),
     Plant("attending", "_over", "drop-term", "since is not None and", "if since is not None and True", HANGS),
-    Plant("attending", "_order", "swap-comparison", "drain=press >=", "drain=press < Pressure", PLAIN),
+    Plant("attending", "_order", "swap-comparison", "drain=announced >=", "drain=announced <", PLAIN),
     Plant("attending", "_order", "never", "if pod is None:", "", HEADS),
     Plant("attending", "_order", "swap-comparison", "press is Pressure.NONE", "is not Pressure.NONE", PLAIN),
     # retry
@@ -123,9 +130,21 @@ PLANTS: tuple[Plant, ...] = (
     Plant("contact", "_spoken_to", "skip-statement", "driver.drain()", "pass", SUSPENDS),
     Plant("contact", "_spoken_to", "skip-statement", "driver.put_desired(", "pass", ("stop_moved",)),
     # suspend
-    Plant("suspend", "pressure", "swap-comparison", "asked_for_seconds < 0", ">=", PLAIN),
+    Plant("suspend", "pressure", "never", "if not wanted:", "", PLAIN),
+    Plant("suspend", "pressure", "swap-comparison", "since >= drain_grace_seconds", "<", SUSPENDS + DEAF),
+    Plant("suspend", "pressure", "swap-comparison", "since >= stop_grace_seconds", "<", DEAF),
+    Plant("suspend", "pressure", "never", "asked is Pressure.NONE", "", SUSPENDS),
+    Plant("suspend", "asked_before", "swap-comparison", "asked is driver.asked", "", SUSPENDS),
+    Plant("suspend", "noted", "drop-term", "press is asked or", "if not press and", SUSPENDS, DECIDING),
     Plant(
-        "suspend", "pressure", "swap-comparison", "asked_for_seconds < drain_grace_seconds:", ">=", SUSPENDS
+        "suspend", "noted", "swap-comparison", "asked is Pressure.STOP", "is not Pressure", STOPS, DECIDING
     ),
-    Plant("suspend", "suspending_seconds", "never", "if condition.type ==", "", DEAF),
+    Plant("suspend", "noted", "drop-entry", "'asked_time'", "'asked': ASKED[press]})", DEAF),
+    Plant("retry", "ran_seconds", "always", "if driver.asked_time else", "", PLAIN),
+    Plant("retry", "ran_seconds", "never", "if driver.asked_time else", "", (), DECIDING),
+    # drift
+    Plant("drift", "drifted", "never", "observed_generation ==", "", ("drift",)),
+    Plant("drift", "drifted", "swap-comparison", "not in (None", "digest in (None", PLAIN),
+    Plant("resizing", "resize", "drop-term", "or drifted(job)", "is not None:", DRIFTS, DECIDING),
+    Plant("decide", "provision", "drop-term", "and drifted", "None and True", DRIFTS),
 )

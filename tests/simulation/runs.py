@@ -14,7 +14,7 @@ from tests.simulation.feed import RELIST_SECONDS
 from tests.simulation.oracles import at_rest, end_state
 from tests.simulation.scenarios import SCENARIOS, Scenario
 from tests.simulation.schedules import Counted, Fault, every
-from tests.simulation.world import World
+from tests.simulation.world import Violated, World
 
 Json = dict[str, Any]
 MORE_WRITES, MORE_CALLS = 24, 120  # that a single fault may cost: conflicts back off up to 1000 s
@@ -46,9 +46,12 @@ def play(scenario: Scenario, fault: Fault | None) -> Outcome:
     try:
         world.run(scenario.script(world))
         at_rest(world)
+        world.injector.violations += _ends(world, scenario)
     except AssertionError as error:
         world.injector.violations.append(f"AssertionError: {error}")
-    world.injector.violations += _ends(world, scenario)
+        world.injector.violations += _ends(world, scenario)
+    except Violated:
+        pass  # it says already what is wrong
     return Outcome(
         tuple(dict.fromkeys(world.injector.violations)),
         end_state(world),
@@ -116,6 +119,8 @@ def _told(scenario: str, end: Json, fault: Fault) -> Json:
     heard = ("conditions", "model", "checkpoint") if fault.kind in UNHEARD else ()
     if lags or fault.kind == "event-lost" or SCENARIOS[scenario].races:
         heard += ("attempt",)  # what a user takes back may have been seen, or not
+    if fault.kind.startswith("clock"):
+        heard += ("driver",)  # a deaf one is killed in a grace that gets longer, and taken away after it
     return {
         name: {
             part: {key: it for key, it in value.items() if key not in heard} if part == "status" else value

@@ -114,7 +114,7 @@ def deadline(world: World) -> Script:
     yield done
 
 
-@scenario("Failed", "DeadlineExceeded", drain_grace_seconds=10.0, stop_grace_seconds=5.0)
+@scenario("Failed", "DeadlineExceeded", drain_grace_seconds=4.0, stop_grace_seconds=3.0)
 def deadline_of_a_deaf_driver(world: World) -> Script:
     world.ray.plans["job"] = Plan(ignores_drain=True, ignores_stop=True, never_ends=True)
     world.create(spec={"runPolicy": {"activeDeadlineSeconds": 20}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rl_operator.names import ROLLOUTS
 from tests.simulation.fake_driver import Plan
 from tests.simulation.scenario_kit import (
     SUCCEEDS,
@@ -15,7 +16,7 @@ from tests.simulation.scenario_kit import (
     steps,
     training,
 )
-from tests.simulation.world import NAMESPACE, Script, World
+from tests.simulation.world import Script, World, after
 
 ENDLESS = Plan(endless=frozenset({1}))  # the first attempt waits to be told
 
@@ -108,6 +109,19 @@ def suspended_but_deaf(world: World) -> Script:
     yield steps(3000)
     world.suspend()
     yield from _resumed(world)
+
+
+@scenario(*SUCCEEDS, drain_grace_seconds=4.0, stop_grace_seconds=90.0)
+def resumed_after_a_stop(world: World) -> Script:
+    """What was ordered cannot be taken back, and is no failure of the job's."""
+    world.ray.plans["job"] = Plan(ignores_drain=True, ignores_stop=True, endless=ENDLESS.endless)
+    world.create(spec={"runPolicy": {"backoffLimit": 0}})
+    yield steps(3000)
+    world.suspend()
+    stopped = lambda it: any(each.stopped_at is not None for each in it.ray.started)  # noqa: E731
+    yield lambda it: stopped(it) or phase("Suspended")(it)
+    world.suspend(False)
+    yield done
 
 
 @scenario(*SUCCEEDS)
@@ -208,12 +222,23 @@ def drift(world: World) -> Script:
     """As if the server's comparison had let it pass."""
     world.create()
     yield training
-    stored = world.model.store.of(world.model.resource("trainingjobs"))[NAMESPACE, "job"]
-    metadata = stored.document["metadata"]
-    changed = {
-        **stored.document,
-        "metadata": {**metadata, "generation": metadata["generation"] + 1},
-        "spec": {**stored.document["spec"], "seed": 7},
-    }
-    world.model.store.put(world.model.resource("trainingjobs"), (NAMESPACE, "job"), changed)
+    world.smuggle({"seed": 7})
+    yield done
+
+
+@scenario(*SUCCEEDS)
+def drift_holds_what_is_new(world: World) -> Script:
+    """As if an older schema had let it pass: the pods stay, and no cluster without them is made."""
+    world.ray.plans["job"] = ENDLESS
+    world.create()
+    yield training
+    world.smuggle({"rollouts": {"replicas": 0}})
+    yield after(world, 30.0)
+    assert len(world.pods(ROLLOUTS)) == 2
+    world.suspend()
+    yield phase("Suspended")
+    world.suspend(False)
+    yield after(world, 60.0)
+    assert not cluster(world)
+    world.smuggle({"rollouts": {"replicas": 2}})
     yield done

@@ -102,6 +102,19 @@ ACCEPTED: list[Change] = [
     ("rollouts.podOverrides.spec", None),
 ]
 
+WHO_SAMPLES_CHANGES: list[tuple[Spec, Spec]] = [
+    ({}, {"replicas": 1}),
+    ({"replicas": 0, "maxReplicas": 4}, {"replicas": 4, "maxReplicas": 4}),
+    ({"replicas": 2}, {"replicas": 0}),
+    ({"replicas": 1, "minReplicas": 0}, {"minReplicas": 0}),
+]
+WHO_SAMPLES_STAYS: list[tuple[Spec, Spec]] = [
+    ({"replicas": 1}, {"replicas": 9}),
+    ({"replicas": 9, "minReplicas": 0}, {"replicas": 1, "minReplicas": 1}),
+    ({}, {"replicas": 0, "minReplicas": 0, "maxReplicas": 4}),
+]
+"""Sections ``rollouts`` before and after."""
+
 
 def changed(change: Change) -> Spec:
     """`SPEC` with one field replaced or removed."""

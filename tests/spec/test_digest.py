@@ -13,8 +13,17 @@ from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.manifest import dump_manifest, parse_manifests
 from rl_platform.spec.mutability import EVERY, MUTABLE, immutable_fields
 from rl_platform.spec.training_job import TrainingJob, TrainingJobSpec
-from tests.spec.change_cases import ACCEPTED, REFUSED, SPEC, Change, changed
+from tests.spec.change_cases import (
+    ACCEPTED,
+    REFUSED,
+    SPEC,
+    WHO_SAMPLES_CHANGES,
+    WHO_SAMPLES_STAYS,
+    Change,
+    changed,
+)
 from tests.spec.jobs import JOBS, Document
+from tests.spec.rule_case import Spec, spec_with
 from tests.spec.test_manifest_round_trip import SETTINGS
 
 CHANGES = list(itertools.chain.from_iterable(REFUSED.values()))
@@ -32,6 +41,12 @@ def test_a_change_of_what_is_immutable_shows(change: Change) -> None:
 @pytest.mark.parametrize("change", ACCEPTED, ids=str)
 def test_a_change_of_what_is_mutable_does_not(change: Change) -> None:
     assert digest(changed(change)) == digest(SPEC)
+
+
+@pytest.mark.parametrize(("before", "after"), WHO_SAMPLES_CHANGES + WHO_SAMPLES_STAYS, ids=str)
+def test_how_many_pods_sample_does_not_show_but_whether_any_do(before: Spec, after: Spec) -> None:
+    same = digest(spec_with({"rollouts": before})) == digest(spec_with({"rollouts": after}))
+    assert same == ((before, after) in WHO_SAMPLES_STAYS)
 
 
 def test_the_cases_cover_every_field() -> None:
