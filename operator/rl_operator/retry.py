@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rl_operator.driver_contact import DriverSighting, JobState
 from rl_operator.observed import Observed
 from rl_operator.times import read, seconds_since
-from rl_platform.spec.conditions import ConditionType, FailureReason
+from rl_platform.spec.conditions import ConditionType, FailureReason, StopReason
 from rl_platform.spec.driver_protocol import ExitCode, ProgressState
 from rl_platform.spec.runtime import RunPolicy
 from rl_platform.spec.status import DriverOutcome, DriverStatus, Failures, TrainingJobStatus
@@ -99,7 +99,10 @@ def ending(sighting: DriverSighting, asked_to_stop: bool, noted: Word | None = N
 def head_lost(seen: Observed, sighting: DriverSighting | None) -> Ending:
     """The head pod is gone. A driver that drained before is nobody's failure."""
     progress = sighting.progress if sighting is not None else None
-    if progress is not None and progress.state is ProgressState.DRAINED:
+    noted = noted_word(seen.job.status)  # by an operator that may be gone
+    if (progress is not None and progress.state is ProgressState.DRAINED) or (
+        noted is not None and noted.reason == StopReason.DRAINED
+    ):
         return Ending(
             DriverOutcome.DRAINED, "Evicted", "The head was taken away; the driver saved its state first."
         )

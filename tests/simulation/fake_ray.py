@@ -70,11 +70,11 @@ class FakeRay:
             yield from (driver for driver in submissions.values() if driver.alive(now))
 
     def may_end(self, pod_uid: str, now: float) -> bool:
-        """preStop: the driver in the pod drains, and the pod waits for it."""
+        """preStop: the driver in the pod drains, and the pod waits for its end, so long as it lingers."""
         live = [driver for driver in self.heads.get(pod_uid, {}).values() if driver.alive(now)]
         for driver in live:
             driver.drain(now)
-        return all(now >= driver.final_at for driver in live)
+        return not live
 
     def _pod(self, head: Head) -> Json | None:
         for (namespace, name), stored in self.model.store.of(PODS).items():

@@ -43,10 +43,13 @@ class Injector:
     counts: Counter[Counted] = field(default_factory=Counter)
     trace: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-    hit: bool = False
+    coming: Fault | None = field(init=False)
     old_snapshot: bool = False
     _api_down_until: float = 0.0
     _ray_down_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.coming = self.fault
 
     def api(self, process: int, transport: Transport, request: Request) -> Response:
         """A call of the API server."""
@@ -75,11 +78,11 @@ class Injector:
 
     def struck(self, counted: Counted) -> str:
         """The kind of the fault that hits the thing that was counted last; empty: none."""
-        fault = self.fault
-        if fault is None or self.hit or fault.counted != counted or fault.at != self.counts[counted]:
+        fault = self.coming
+        if fault is None or fault.counted != counted or fault.at != self.counts[counted]:
             return ""
-        self.hit = True
-        self.trace.append(f"{self.now():.2f} FAULT {fault}")
+        self.coming = fault.then
+        self.trace.append(f"{self.now():.2f} FAULT {fault.kind}@{fault.at}")
         return fault.kind
 
     def _write(

@@ -6,9 +6,11 @@ Equal end states, counts of creations and the budget of writes need the run with
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rl_operator.names import JOB_UID_LABEL
 from rl_operator.runtime.resources import (
     CONFIG_MAPS,
     DISRUPTION_BUDGETS,
@@ -65,11 +67,22 @@ class Watcher:
         types = [it["type"] for it in new.get("conditions", ())]
         if new and (len(types) != CONDITIONS or len(set(types)) != CONDITIONS):
             said.append(f"conditions are not complete: {types}")
+        if _condition(new, "Suspended") == "True" != _condition(old, "Suspended"):
+            said += self._held(after["metadata"]["uid"])
         text = change.after.text.decode()
         if self._token(after) in text:
             said.append("the job's token is in its status")
         self.injector.violations += [f"{change.name[1]}: {it}" for it in said]
         self.states.add(_state(new))
+
+    def _held(self, uid: str) -> Iterator[str]:
+        """What a job that says that it is suspended still has."""
+        for stored in self.model.store.of(RAY_CLUSTERS).values():
+            if any(it["uid"] == uid for it in stored.document["metadata"]["ownerReferences"]):
+                yield "is suspended, and has a cluster"
+        for stored in self.model.store.of(PODS).values():
+            if stored.document["metadata"]["labels"].get(JOB_UID_LABEL) == uid:
+                yield "is suspended, and has a pod"
 
     def _token(self, job: Json) -> str:
         for stored in self.model.store.of(SECRETS).values():

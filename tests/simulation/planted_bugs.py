@@ -1,9 +1,9 @@
 """Bugs planted in the operator's own code, one at a time in a copy: do the tests that should notice, notice?
 
-Run it as ``python -m tests.simulation.planted_bugs [--jobs N] [--results FILE] [WORD...]``. A bug is a place
-and one of a fixed list of operators on the syntax tree; the tests mapped to it are scenarios of the simulation,
-without a fault and with some, and tests of its module. What FILE says already is not tried again, so that a run
-that was cut off goes on.
+Run it as ``python -m tests.simulation.planted_bugs [--jobs N] [--results FILE] [WORD...]``. A bug is a
+place and one of a fixed list of operators on the syntax tree; the tests mapped to it are scenarios of the
+simulation, without a fault and with some, and tests of its module. What FILE says already is not tried again,
+so that a run that was cut off goes on.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ CLUSTERS = ("cluster_deleted_while_running", "cluster_deleted_while_starting", "
 DRIFTS = ("drift_holds_what_is_new",)
 STOPS = ("resumed_after_a_stop",)
 BAD = ("bad_configuration", "service_account_not_labelled", "overrides_refused")
+KUBERAY_AWAY = ("head_fails_while_kuberay_is_away",)
+CONTACT = ("tests/rl_operator/test_contact.py::test_what_is_not_ordered_is_not_submitted",)
 DECIDING = ("tests/rl_operator/test_decide.py",)
 
 PLANTS: tuple[Plant, ...] = (
@@ -53,16 +55,22 @@ PLANTS: tuple[Plant, ...] = (
     Plant("decide", "provision", "drop-term", "if seen.kuberay_missing or", "missing or False", CLUSTERS),
     Plant("decide", "provision", "never", "if seen.cluster is None:", "", PLAIN),
     Plant(
-        "decide", "provision", "drop-term", "head.ready and head.ip", "head is not None and head.ip", PLAIN
+        "decide",
+        "provision",
+        "drop-term",
+        "head.ready and head.ip",
+        "head is not None and head.ip",
+        PLAIN,
+        DECIDING,
     ),
-    Plant("decide", "provision", "drop-term", "early <= 0", "head.ready and head.ip:", RETRIES),
+    Plant("decide", "provision", "drop-term", "early <= 0", "head.ready and head.ip:", RETRIES, DECIDING),
     Plant("decide", "provision", "never", "provisioning_deadline_seconds and", "", ("quota_never_enough",)),
     Plant("decide", "_make_cluster", "never", "if fault:", "", BAD),
     Plant("decide", "suspend", "never", "if seen.cluster is not None or seen.pods", "", SUSPENDS),
     Plant(
         "decide", "suspend", "drop-term", "seen.cluster is not None or seen.pods", "None or False", SUSPENDS
     ),
-    Plant("decide", "suspend", "never", "driver.state is DriverState.WAITING", "", SUSPENDS),
+    Plant("decide", "suspend", "never", "driver.state is DriverState.WAITING", "", ("suspended_for_long",)),
     Plant(
         "decide", "_lives", "drop-term", "return pod is not None and pod.alive", "pod.alive and True", HANGS
     ),
@@ -74,16 +82,17 @@ PLANTS: tuple[Plant, ...] = (
         "attending", "attend", "drop-term", "running and driver.start_time is None", "if running and", DEAF
     ),
     Plant("attending", "attend", "always", "writes = () if press else", "", SIZES),
-    Plant("attending", "attend", "never", "if word is not None:", "", PLAIN),
+    Plant("attending", "attend", "never", "if word is not None:", "", PLAIN, DECIDING),
     Plant("attending", "end", "drop-keyword", "ended = driver.model_copy", "", PLAIN),
     Plant("attending", "end", "always", "update = {", "", DEAF),
-    Plant("attending", "_of_this_attempt", "never", "", "", HEADS + RETRIES),
+    Plant("attending", "_of_this_attempt", "never", "", "", HEADS, DECIDING),
     Plant("attending", "_over", "never", "if seen.attempt_head_gone:", "", HEADS),
     Plant("attending", "_over", "never", "if press is Pressure.TAKE_AWAY:", "", DEAF),
     Plant("attending", "_over", "never", "since is not None and", "", HANGS),
     Plant("attending", "_over", "drop-term", "since is not None and", "if since is not None and True", HANGS),
     Plant("attending", "_order", "swap-comparison", "drain=announced >=", "drain=announced <", PLAIN),
-    Plant("attending", "_order", "never", "if pod is None:", "", HEADS),
+    # Not "_order", "never", "if pod is None:": an attempt whose head is not seen has ended before it comes to
+    # an order, since observing asks the server for it.
     Plant("attending", "_order", "swap-comparison", "press is Pressure.NONE", "is not Pressure.NONE", PLAIN),
     # retry
     Plant("retry", "count", "never", "DriverOutcome.APPLICATION_FAILURE:", "", RETRIES),
@@ -97,9 +106,11 @@ PLANTS: tuple[Plant, ...] = (
     Plant("retry", "ending", "never", "code == ExitCode.DRAINED or", "", SUSPENDS),
     Plant("retry", "ending", "never", "code == ExitCode.BAD_CONFIGURATION:", "", BAD),
     Plant("retry", "ending", "never", "sighting.state is JobState.SUCCEEDED:", "", PLAIN),
-    Plant("retry", "head_lost", "never", "ProgressState.DRAINED:", "", ("head_evicted_gently",)),
+    Plant(
+        "retry", "head_lost", "never", "progress.state is ProgressState.DRAINED", "", ("head_evicted_gently",)
+    ),
     Plant("retry", "last_word", "never", "progress.stop_reason is not None", "", PLAIN),
-    Plant("retry", "noted_word", "always", "if training is None", "", PLAIN),
+    Plant("retry", "noted_word", "always", "if training is None", "", PLAIN, DECIDING),
     # cleanup
     Plant("cleanup", "conclude", "never", "if seen.cluster is not None:", "", PLAIN + RETRIES),
     Plant(
@@ -114,7 +125,14 @@ PLANTS: tuple[Plant, ...] = (
     Plant("acting", "_perform", "skip-statement", "_patch(", "pass", SIZES),
     # observing
     Plant("observing", "observe", "never", "if pod is None:", "", HEADS),
-    Plant("observing", "observe", "drop-term", "head_gone = pod is None or", "pod is None or False", HEADS),
+    Plant(
+        "observing",
+        "observe",
+        "drop-term",
+        "head_gone = pod is None or",
+        "pod is None or False",
+        KUBERAY_AWAY,
+    ),
     Plant("observing", "_cached_pods", "swap-comparison", "it.job_uid == job.uid", "", PLAIN),
     # resizing
     Plant("resizing", "resize", "always", "if not changed:", "", SIZES),
@@ -126,15 +144,17 @@ PLANTS: tuple[Plant, ...] = (
         "reconcile", "_write_status", "drop-entry", "'metadata': {'resourceVersion'", "'metadata': {},", HEADS
     ),
     # contact
-    Plant("contact", "take", "drop-term", "found is None and self.order.submit", "None and True", SUSPENDS),
+    Plant(
+        "contact", "take", "drop-term", "found is None and self.order.submit", "None and True", (), CONTACT
+    ),
     Plant("contact", "_spoken_to", "skip-statement", "driver.drain()", "pass", SUSPENDS),
     Plant("contact", "_spoken_to", "skip-statement", "driver.put_desired(", "pass", ("stop_moved",)),
     # suspend
     Plant("suspend", "pressure", "never", "if not wanted:", "", PLAIN),
     Plant("suspend", "pressure", "swap-comparison", "since >= drain_grace_seconds", "<", SUSPENDS + DEAF),
-    Plant("suspend", "pressure", "swap-comparison", "since >= stop_grace_seconds", "<", DEAF),
+    Plant("suspend", "pressure", "swap-comparison", "since >= stop_grace_seconds", "<", DEAF, DECIDING),
     Plant("suspend", "pressure", "never", "asked is Pressure.NONE", "", SUSPENDS),
-    Plant("suspend", "asked_before", "swap-comparison", "asked is driver.asked", "", SUSPENDS),
+    Plant("suspend", "asked_before", "swap-comparison", "asked is driver.asked", "", SUSPENDS, DECIDING),
     Plant("suspend", "noted", "drop-term", "press is asked or", "if not press and", SUSPENDS, DECIDING),
     Plant(
         "suspend", "noted", "swap-comparison", "asked is Pressure.STOP", "is not Pressure", STOPS, DECIDING
@@ -143,7 +163,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant("retry", "ran_seconds", "always", "if driver.asked_time else", "", PLAIN),
     Plant("retry", "ran_seconds", "never", "if driver.asked_time else", "", (), DECIDING),
     # drift
-    Plant("drift", "drifted", "never", "observed_generation ==", "", ("drift",)),
+    # Not "drifted", "never", "observed_generation ==": it saves a digest a pass, and comes to the same.
     Plant("drift", "drifted", "swap-comparison", "not in (None", "digest in (None", PLAIN),
     Plant("resizing", "resize", "drop-term", "or drifted(job)", "is not None:", DRIFTS, DECIDING),
     Plant("decide", "provision", "drop-term", "and drifted", "None and True", DRIFTS),

@@ -1,6 +1,7 @@
-"""Scenarios by name, without a fault and with a few of each: ``python -m tests.simulation.probe NAME...``.
+"""Scenarios by name, without a fault and with some: ``python -m tests.simulation.probe NAME...``.
 
-Ends with 1 at the first violation. What planted bugs are tried with.
+The first one is crashed at every write, the others at a few. Ends with 1 at the first violation. What planted
+bugs are tried with.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import logging
 import sys
 
-from tests.simulation.runs import explained, judged, reference, some_faults
-from tests.simulation.schedules import CRASHES
+from tests.simulation.runs import all_faults, explained, judged, reference, some_faults
+from tests.simulation.schedules import CRASHES, Fault
 
 EACH = 4
-OTHERS = ("late-leader-1", "lag", "ray-lost", "event-lost")
+OTHERS = ("late-leader-1", "ray-lost", "event-lost")
+LAGS = [Fault(kind, behind) for kind in ("lag", "lag-jobs", "lag-clusters", "lag-pods") for behind in (1, 3)]
 
 
 def main(names: list[str]) -> int:
@@ -20,8 +22,8 @@ def main(names: list[str]) -> int:
     for name in names:
         reference(name)
     for name in names:
-        faults = [*some_faults(name, CRASHES, EACH, 1), *some_faults(name, OTHERS, EACH, 1)]
-        for fault in faults:
+        crashes = all_faults(name, CRASHES) if name == names[0] else some_faults(name, CRASHES, EACH, 1)
+        for fault in [*LAGS, *some_faults(name, OTHERS, EACH, 1), *crashes]:
             outcome = judged(name, fault)
             if outcome.violations:
                 sys.stdout.write(explained(name, fault, outcome))

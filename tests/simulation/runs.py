@@ -17,6 +17,7 @@ from tests.simulation.schedules import Counted, Fault, every
 from tests.simulation.world import Violated, World
 
 Json = dict[str, Any]
+NEAR = 4  # writes: what the next process does first is to mend
 MORE_WRITES, MORE_CALLS = 24, 120  # that a single fault may cost: conflicts back off up to 1000 s
 # Caches that stay wrong until they list again: each conflict repeats the two writes of a log before it, and a
 # pass asks the server for what it does not see.
@@ -70,8 +71,16 @@ def _ends(world: World, scenario: Scenario) -> Iterator[str]:
             yield "the job is still there"
     elif (phase or "") != scenario.ends:
         yield f"ends as {phase}, not as {scenario.ends}"
+    elif world.injector.fault is None and _counted(world) != (scenario.attempts, *scenario.failures):
+        yield f"attempts and failures are {_counted(world)}, not {scenario.attempts}, {scenario.failures}"
     elif _heard(world) and scenario.reason and world.condition(scenario.condition)[1] != scenario.reason:
         yield f"{scenario.condition} is {world.condition(scenario.condition)}, not {scenario.reason}"
+
+
+def _counted(world: World) -> tuple[int, int, int]:
+    status = world.status()
+    failures = status.get("failures") or {}
+    return status.get("attempt", 0), failures.get("application", 0), failures.get("infrastructure", 0)
 
 
 def _heard(world: World) -> bool:
@@ -103,13 +112,13 @@ def _costs(ideal: Outcome, outcome: Outcome, fault: Fault) -> Iterator[str]:
     """What a single fault may cost; caches that lag all the time, and graces that get longer, cost more."""
     more = (STALE_WRITES, STALE_CALLS) if fault.kind in STALE else (MORE_WRITES, MORE_CALLS)
     writes = outcome.counts[Counted.WRITE] - ideal.counts[Counted.WRITE]
-    if writes > more[0]:
+    if writes > more[0] * fault.number:
         yield f"{writes} writes more than without the fault"
     calls = outcome.counts[Counted.CALL] - ideal.counts[Counted.CALL]
-    if calls > more[1]:  # passes that only wait for a cache are cheap, and not counted
+    if calls > more[1] * fault.number:  # passes that only wait for a cache are cheap, and not counted
         yield f"{calls} calls more than without the fault"
     for thing, times in outcome.made.items():
-        if times > ideal.made[thing] + 1:
+        if times > ideal.made[thing] + fault.number:
             yield f"{thing} is made {times} times; {ideal.made[thing]} without the fault"
 
 
@@ -149,6 +158,17 @@ def explained(name: str, fault: Fault | None, outcome: Outcome, lines: int = 60)
 def all_faults(name: str, kinds: tuple[str, ...]) -> list[Fault]:
     """Each kind at each place of the scenario."""
     return list(every(kinds, reference(name).counts))
+
+
+def some_pairs(name: str, kinds: tuple[str, ...], number: int, seed: int) -> list[Fault]:
+    """Two faults in one run, the second at a write within the next few or anywhere later."""
+    chosen = random.Random(f"{seed}/{name}/pairs")
+    last, pairs = reference(name).counts[Counted.WRITE], set()
+    for _ in range(number if last else 0):
+        first = chosen.randint(1, last)
+        later = first + (chosen.randint(1, NEAR) if chosen.random() < 0.5 else chosen.randint(1, last))
+        pairs.add(Fault(chosen.choice(kinds), first, Fault(chosen.choice(kinds), later)))
+    return sorted(pairs, key=str)
 
 
 def some_faults(name: str, kinds: tuple[str, ...], number: int, seed: int) -> list[Fault]:

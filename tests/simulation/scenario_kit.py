@@ -19,7 +19,8 @@ class Scenario:
     """``ends``: phase of the job at the end, or what else is to hold; None: the job is gone.
 
     ``races``: its user acts at the moment at which an attempt begins or ends, so that its number depends on
-    whether the operator was there to be first.
+    whether the operator was there to be first. ``attempts``, ``failures`` (of the application, of the
+    infrastructure): what a run without a fault counts.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Scenario:
     reason: str = ""
     condition: str = "Succeeded"
     races: bool = False
+    attempts: int = 1
+    failures: tuple[int, int] = (0, 0)
     options: Json = field(default_factory=dict)
 
 
@@ -35,11 +38,20 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    ends: str | None, reason: str = "", condition: str = "Succeeded", races: bool = False, **options: Any
+    ends: str | None,
+    reason: str = "",
+    condition: str = "Succeeded",
+    *,
+    races: bool = False,
+    attempts: int = 1,
+    failures: tuple[int, int] = (0, 0),
+    **options: Any,
 ) -> Callable[[Start], Start]:
+    """``options``: settings of the operator."""
+
     def register(script: Start) -> Start:
         name = script.__name__
-        SCENARIOS[name] = Scenario(name, script, ends, reason, condition, races, options)
+        SCENARIOS[name] = Scenario(name, script, ends, reason, condition, races, attempts, failures, options)
         return script
 
     return register

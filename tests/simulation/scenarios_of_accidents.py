@@ -54,21 +54,21 @@ def ttl(world: World) -> Script:
 # Failures of the job's own
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2, failures=(1, 0))
 def fails_once(world: World) -> Script:
     world.ray.plans["job"] = Plan(failures={1: (3000, 1, "EnvironmentFault")})
     world.create()
     yield done
 
 
-@scenario("Failed", "BackoffLimitExceeded")
+@scenario("Failed", "BackoffLimitExceeded", attempts=2, failures=(2, 0))
 def fails_too_often(world: World) -> Script:
     world.ray.plans["job"] = Plan(failures=dict.fromkeys(range(1, 9), (1500, 1, "NotANumber")))
     world.create(spec={"runPolicy": {"backoffLimit": 1}})
     yield done
 
 
-@scenario("Failed", "BackoffLimitExceeded")
+@scenario("Failed", "BackoffLimitExceeded", failures=(1, 0))
 def no_retries(world: World) -> Script:
     world.ray.plans["job"] = Plan(failures={1: (100, 1, "Diverged")})
     world.create(spec={"runPolicy": {"backoffLimit": 0}})
@@ -82,7 +82,7 @@ def bad_configuration(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2, failures=(1, 0))
 def crashes_without_a_word(world: World) -> Script:
     world.ray.plans["job"] = Plan(crashes={1: 3500})
     world.create()
@@ -124,7 +124,7 @@ def deadline_of_a_deaf_driver(world: World) -> Script:
 # Lost pods and clusters
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2, failures=(0, 1))
 def head_fails_while_running(world: World) -> Script:
     world.create()
     yield steps(3000)
@@ -132,7 +132,21 @@ def head_fails_while_running(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2, failures=(0, 1))
+def head_fails_while_kuberay_is_away(world: World) -> Script:
+    """Nobody deletes the failed pod, and yet it is seen to run nothing any more."""
+    world.create()
+    yield steps(3000)
+    world.kuberay.hostility.absent = True
+    world.fail_pod()
+    yield after(world, 20.0)
+    assert world.status()["failures"]["infrastructure"] == 1
+    world.kuberay.hostility.absent = False
+    world.kuberay.wake()
+    yield done
+
+
+@scenario(*SUCCEEDS, attempts=2, failures=(0, 1))
 def head_replaced_under_its_name(world: World) -> Script:
     """KubeRay's ENABLE_DETERMINISTIC_HEAD_POD_NAME: the next head answers where the last one did."""
     world.kuberay.hostility.same_names = True
@@ -142,7 +156,7 @@ def head_replaced_under_its_name(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2, failures=(0, 1))
 def head_removed_while_running(world: World) -> Script:
     world.create()
     yield steps(3000)
@@ -150,7 +164,7 @@ def head_removed_while_running(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2)
 def head_evicted_gently(world: World) -> Script:
     """With its grace period: preStop drains the driver."""
     world.create()
@@ -159,7 +173,7 @@ def head_evicted_gently(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2, failures=(0, 1))
 def head_lost_while_submitting(world: World) -> Script:
     world.create()
     yield driver("Submitted")
@@ -182,7 +196,7 @@ def heads_lost_in_a_row(world: World) -> Script:
     yield done
 
 
-@scenario("Failed", "InfrastructureRetriesExceeded")
+@scenario("Failed", "InfrastructureRetriesExceeded", attempts=2, failures=(0, 2))
 def heads_lost_too_often(world: World) -> Script:
     world.create(spec={"runPolicy": {"infrastructureRetries": 1}})
     for _ in range(2):
@@ -200,7 +214,7 @@ def worker_lost(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2)
 def cluster_deleted_while_running(world: World) -> Script:
     world.create()
     yield steps(3000)
@@ -216,7 +230,7 @@ def cluster_deleted_while_starting(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS, unreachable_deadline_seconds=60.0)
+@scenario(*SUCCEEDS, unreachable_deadline_seconds=60.0, attempts=2, failures=(0, 1))
 def head_hangs(world: World) -> Script:
     """Long enough to be given up: the head has to go before another driver may start."""
     world.ray.plans["job"] = Plan(endless=frozenset({1}))

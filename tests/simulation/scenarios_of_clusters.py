@@ -10,7 +10,7 @@ from tests.simulation.world import NAMESPACE, Script, World, after, cluster_kind
 # The cluster's side
 
 
-@scenario("")
+@scenario("", attempts=0)
 def managed_by_somebody_else(world: World) -> Script:
     world.create(spec={"runPolicy": {"managedBy": "example.com/other"}})
     yield after(world, 120.0)
@@ -44,7 +44,7 @@ def quota_refuses_pods(world: World) -> Script:
     yield done
 
 
-@scenario("Failed", "InfrastructureRetriesExceeded", provisioning_deadline_seconds=120.0)
+@scenario("Failed", "InfrastructureRetriesExceeded", provisioning_deadline_seconds=120.0, failures=(0, 1))
 def quota_never_enough(world: World) -> Script:
     world.kuberay.hostility.quota = True
     world.create(spec={"runPolicy": {"infrastructureRetries": 0}})
@@ -80,7 +80,7 @@ def queued(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2)
 def preempted_by_its_queue(world: World) -> Script:
     world.ray.plans["job"] = Plan(endless=frozenset({1}))
     world.create(spec={"scheduling": {"queue": "team"}})

@@ -29,13 +29,13 @@ def _resumed(world: World) -> Script:
     yield done
 
 
-@scenario("Suspended", "Suspended", "Suspended")
+@scenario("Suspended", "Suspended", "Suspended", attempts=0)
 def suspended_from_the_start(world: World) -> Script:
     world.create(spec={"runPolicy": {"suspend": True}})
     yield phase("Suspended")
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2)
 def suspended_while_provisioning(world: World) -> Script:
     world.create()
     yield cluster
@@ -43,7 +43,19 @@ def suspended_while_provisioning(world: World) -> Script:
     yield from _resumed(world)
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2, provisioning_deadline_seconds=120.0)
+def suspended_for_long(world: World) -> Script:
+    """The time for provisioning does not run meanwhile."""
+    world.create()
+    yield cluster
+    world.suspend()
+    yield phase("Suspended")
+    yield after(world, 600.0)
+    world.suspend(False)
+    yield done
+
+
+@scenario(*SUCCEEDS, attempts=2)
 def suspended_while_submitting(world: World) -> Script:
     world.ray.plans["job"] = ENDLESS
     world.create()
@@ -52,7 +64,7 @@ def suspended_while_submitting(world: World) -> Script:
     yield from _resumed(world)
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2)
 def suspended_while_training(world: World) -> Script:
     world.ray.plans["job"] = ENDLESS
     world.create()
@@ -61,7 +73,7 @@ def suspended_while_training(world: World) -> Script:
     yield from _resumed(world)
 
 
-@scenario(*SUCCEEDS, races=True)
+@scenario(*SUCCEEDS, races=True, attempts=3, failures=(1, 0))
 def suspended_while_retrying(world: World) -> Script:
     world.ray.plans["job"] = Plan(failures={1: (1500, 1, "Diverged")})
     world.create()
@@ -91,7 +103,7 @@ def suspended_and_resumed_at_once(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS, races=True)
+@scenario(*SUCCEEDS, races=True, attempts=2)
 def resumed_while_suspending(world: World) -> Script:
     """The driver may go on, or have drained: either is right."""
     world.create(spec={"stop": {"envSteps": 20_000}})
@@ -102,7 +114,7 @@ def resumed_while_suspending(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS, drain_grace_seconds=4.0, stop_grace_seconds=3.0)
+@scenario(*SUCCEEDS, drain_grace_seconds=4.0, stop_grace_seconds=3.0, attempts=2)
 def suspended_but_deaf(world: World) -> Script:
     world.ray.plans["job"] = Plan(ignores_drain=True, ignores_stop=True, endless=ENDLESS.endless)
     world.create()
@@ -111,7 +123,7 @@ def suspended_but_deaf(world: World) -> Script:
     yield from _resumed(world)
 
 
-@scenario(*SUCCEEDS, drain_grace_seconds=4.0, stop_grace_seconds=90.0)
+@scenario(*SUCCEEDS, drain_grace_seconds=4.0, stop_grace_seconds=90.0, attempts=2)
 def resumed_after_a_stop(world: World) -> Script:
     """What was ordered cannot be taken back, and is no failure of the job's."""
     world.ray.plans["job"] = Plan(ignores_drain=True, ignores_stop=True, endless=ENDLESS.endless)
@@ -124,7 +136,7 @@ def resumed_after_a_stop(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2, failures=(0, 1))
 def head_lost_while_suspending(world: World) -> Script:
     world.ray.plans["job"] = ENDLESS
     world.create()
@@ -226,7 +238,7 @@ def drift(world: World) -> Script:
     yield done
 
 
-@scenario(*SUCCEEDS)
+@scenario(*SUCCEEDS, attempts=2)
 def drift_holds_what_is_new(world: World) -> Script:
     """As if an older schema had let it pass: the pods stay, and no cluster without them is made."""
     world.ray.plans["job"] = ENDLESS

@@ -1,6 +1,6 @@
 """What goes wrong in a run, and when: a fault has a kind and the number of the call, write or event it hits.
 
-As text, ``crash-after@7``, it goes on a command line and replays the run.
+As text, ``crash-after@7``, it goes on a command line and replays the run; of two, ``crash-after@7,lag@1``.
 """
 
 from __future__ import annotations
@@ -59,24 +59,31 @@ CRASHES = ("crash-before", "crash-after", "answer-lost")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``at`` counts from 1."""
+    """``at`` counts from 1, from the beginning of the run. ``then``: another one, once this one has hit."""
 
     kind: str
     at: int
+    then: Fault | None = None
 
     @property
     def counted(self) -> Counted:
         return KINDS[self.kind]
 
+    @property
+    def number(self) -> int:
+        return 1 if self.then is None else 1 + self.then.number
+
     def __str__(self) -> str:
-        return f"{self.kind}@{self.at}"
+        text = f"{self.kind}@{self.at}"
+        return text if self.then is None else f"{text},{self.then}"
 
 
 def parsed(text: str) -> Fault:
     """Raises KeyError and ValueError."""
-    kind, _, at = text.partition("@")
+    first, _, rest = text.partition(",")
+    kind, _, at = first.partition("@")
     assert KINDS[kind]
-    return Fault(kind, int(at))
+    return Fault(kind, int(at), parsed(rest) if rest else None)
 
 
 def every(kinds: tuple[str, ...], counts: dict[Counted, int]) -> Iterator[Fault]:
