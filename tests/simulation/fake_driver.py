@@ -60,6 +60,7 @@ class Driver:
     storage: Storage
     base: int = field(init=False)
     generation: int = 0
+    replicas: int | None = None
     final: str = ""  # Succeeded, Drained, Failed
     final_at: float = NEVER
     exit_code: int | None = None
@@ -181,6 +182,7 @@ class Driver:
         if document["generation"] <= self.generation:
             return
         self.generation = document["generation"]
+        self.replicas = document.get("replicas", self.replicas)
         target = (document.get("stop") or {}).get("envSteps")
         if target is not None and now < self.final_at:
             self.target = target
@@ -197,7 +199,7 @@ def from_submission(
     desired = json.loads(environment[DESIRED_ENV])
     stop = (desired.get("stop") or {}).get("envSteps") or target(job)
     driver = Driver(job, int(attempt), stop, at, plan, storage)
-    driver.generation = desired["generation"]
+    driver.generation, driver.replicas = desired["generation"], desired.get("replicas")
     if environment[HEAD_UID_ENV] != pod_uid:
         driver.final_at, driver.final, driver.exit_code = at, "", int(ExitCode.DRAINED)
     return driver

@@ -72,7 +72,8 @@ def tried(bug: Plant) -> Verdict:
 
 def _commands(bug: Plant) -> Iterator[list[str]]:
     if bug.tests:
-        yield ["pytest", "-x", "-q", "-p", "no:cacheprovider", *bug.tests]
+        # Without the folders of pyproject.toml, which would bring back the operator that has no bug.
+        yield ["pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=", *bug.tests]
     if bug.scenarios:
         yield ["tests.simulation.probe", *bug.scenarios]
 
