@@ -58,7 +58,7 @@ def _perform(api: Api, caches: Caches, job: Job, write: Write) -> None:
         case Create():
             _create(api, caches, job, write)
         case Delete():
-            api.delete(write.resource, write.namespace, write.name, uid=write.uid)
+            _delete(api, caches, write)
         case Patch():
             _patch(api, caches, job, write)
         case KeepLog():
@@ -75,6 +75,12 @@ def _create(api: Api, caches: Caches, job: Job, write: Create) -> None:
         return  # by an earlier pass: the name holds the job's uid
     if write.resource == RAY_CLUSTERS:
         caches.clusters.wrote(job.key, made["metadata"]["resourceVersion"])
+
+
+def _delete(api: Api, caches: Caches, write: Delete) -> None:
+    found = api.delete(write.resource, write.namespace, write.name, uid=write.uid)
+    if not found and write.resource == RAY_CLUSTERS:
+        caches.clusters.forget(write.namespace, write.name, write.uid)  # or it is deleted again and again
 
 
 def _patch(api: Api, caches: Caches, job: Job, write: Patch) -> None:

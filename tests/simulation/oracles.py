@@ -45,6 +45,7 @@ class Watcher:
     injector: Injector
     made: Counter[tuple[str, str]] = field(default_factory=Counter)
     states: set[str] = field(default_factory=set)
+    clusters: dict[str, Json] = field(default_factory=dict)  # the last spec of each, also of those gone
     seen: int = 0
 
     def look(self) -> None:
@@ -52,6 +53,8 @@ class Watcher:
             self.seen = change.version
             if change.type == "ADDED" and change.resource != PODS:
                 self.made[change.resource.plural, change.name[1]] += 1
+            if change.resource == RAY_CLUSTERS:
+                self.clusters[change.name[1]] = change.after.document["spec"]
             if change.resource == TRAINING_JOBS and change.before is not None:
                 self._job(change)
         self.injector.violations += self.ray.faults
@@ -151,8 +154,8 @@ def _state(status: Json) -> str:
 
 
 def end_state(world: World) -> Json:
-    """What is left, without times and what follows from them."""
-    state: Json = {}
+    """What is left, and the clusters as they were last, without times and what follows from them."""
+    state: Json = {f"last/{name}": {"spec": spec} for name, spec in world.watcher.clusters.items()}
     for resource in KINDS:
         for (_, name), stored in sorted(world.model.store.of(resource).items()):
             document = stored.document
@@ -188,6 +191,8 @@ def _status(status: Json) -> Json:
 
 def at_rest(world: World) -> None:
     """O2: no write over three resyncs. O5: nothing is owned by what is gone."""
+    if world.injector.fault is not None and world.injector.fault.kind == "event-lost" and world.process:
+        world.process.resync()  # only a list shows what was lost, and what that changes may be written
     world.go_on(world.clock + SETTLE_SECONDS)
     writes = world.injector.counts[Counted.WRITE]
     version = world.model.store.version

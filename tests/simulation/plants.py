@@ -36,6 +36,8 @@ CLUSTERS = ("cluster_deleted_while_running", "cluster_deleted_while_starting", "
 DRIFTS = ("drift_holds_what_is_new",)
 STOPS = ("resumed_after_a_stop",)
 BAD = ("bad_configuration", "service_account_not_labelled", "overrides_refused")
+LOST_CLUSTERS = ("succeeds_with_learners",)
+LOST_JOBS = ("deleted_while_provisioning",)
 KUBERAY_AWAY = ("head_fails_while_kuberay_is_away",)
 CONTACT = ("tests/rl_operator/test_contact.py::test_what_is_not_ordered_is_not_submitted",)
 DECIDING = ("tests/rl_operator/test_decide.py",)
@@ -121,7 +123,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant("cleanup", "after_the_end", "always", "if keep is None or", "", DELETES),
     # acting
     Plant("acting", "_perform", "skip-statement", "_create(api, caches, job, write)", "pass", PLAIN),
-    Plant("acting", "_perform", "skip-statement", "api.delete(", "pass", PLAIN),
+    Plant("acting", "_perform", "skip-statement", "_delete(", "pass", PLAIN),
+    Plant("acting", "_delete", "never", "if not found and", "", LOST_CLUSTERS),
     Plant("acting", "_perform", "skip-statement", "_patch(", "pass", SIZES),
     # observing
     Plant("observing", "observe", "never", "if pod is None:", "", HEADS),
@@ -143,6 +146,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "reconcile", "_write_status", "drop-entry", "'metadata': {'resourceVersion'", "'metadata': {},", HEADS
     ),
+    Plant("reconcile", "reconcile", "never", "_makes_cluster(decision) and", "", LOST_JOBS),
+    Plant("reconcile", "_write_status", "skip-statement", "self._still_there(job)", "pass", DEAF),
     # contact
     Plant(
         "contact", "take", "drop-term", "found is None and self.order.submit", "None and True", (), CONTACT

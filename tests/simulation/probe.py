@@ -1,6 +1,6 @@
 """Scenarios by name, without a fault and with some: ``python -m tests.simulation.probe NAME...``.
 
-The first one is crashed at every write, the others at a few. Ends with 1 at the first violation. What planted
+The first one is crashed at every write and loses every event, the others at a few. Ends with 1 at the first violation. What planted
 bugs are tried with.
 """
 
@@ -13,7 +13,7 @@ from tests.simulation.runs import all_faults, explained, judged, reference, some
 from tests.simulation.schedules import CRASHES, Fault
 
 EACH = 4
-OTHERS = ("late-leader-1", "ray-lost", "event-lost")
+OTHERS = ("late-leader-1", "old-snapshot", "ray-lost", "event-lost")
 LAGS = [Fault(kind, behind) for kind in ("lag", "lag-jobs", "lag-clusters", "lag-pods") for behind in (1, 3)]
 
 
@@ -23,7 +23,8 @@ def main(names: list[str]) -> int:
         reference(name)
     for name in names:
         crashes = all_faults(name, CRASHES) if name == names[0] else some_faults(name, CRASHES, EACH, 1)
-        for fault in [*LAGS, *some_faults(name, OTHERS, EACH, 1), *crashes]:
+        lost = all_faults(name, ("event-lost",)) if name == names[0] else []
+        for fault in [*LAGS, *lost, *some_faults(name, OTHERS, 2 * EACH, 1), *crashes]:
             outcome = judged(name, fault)
             if outcome.violations:
                 sys.stdout.write(explained(name, fault, outcome))

@@ -19,10 +19,10 @@ from tests.simulation.world import Violated, World
 Json = dict[str, Any]
 NEAR = 4  # writes: what the next process does first is to mend
 MORE_WRITES, MORE_CALLS = 24, 120  # that a single fault may cost: conflicts back off up to 1000 s
-# Caches that stay wrong until they list again: each conflict repeats the two writes of a log before it, and a
-# pass asks the server for what it does not see.
+# A cache that stays wrong until it lists again: a pass asks the server for what it does not see, and while it
+# waits for its own last write to come back, a deaf driver is asked again and again.
 STALE = {"old-snapshot", "event-lost"}
-STALE_WRITES, STALE_CALLS = 3 * MORE_WRITES, MORE_CALLS + int(RELIST_SECONDS / SOON_SECONDS)
+STALE_WRITES, STALE_CALLS = 5 * MORE_WRITES, MORE_CALLS + int(RELIST_SECONDS / SOON_SECONDS)
 # A pass waits for its own last write to come back. Where that event is lost, a bookmark tells a minute later,
 # and a driver lingers for half of that. No API server loses one; what counts is that nothing is done twice.
 UNHEARD = {"ray-hangs", "server-down", "late-leader-slow", "clock-forward", "clock-back", "event-lost"}

@@ -43,14 +43,14 @@ def suspended_while_provisioning(world: World) -> Script:
     yield from _resumed(world)
 
 
-@scenario(*SUCCEEDS, attempts=2, provisioning_deadline_seconds=120.0)
+@scenario(*SUCCEEDS, attempts=2, provisioning_deadline_seconds=900.0)
 def suspended_for_long(world: World) -> Script:
     """The time for provisioning does not run meanwhile."""
     world.create()
     yield cluster
     world.suspend()
     yield phase("Suspended")
-    yield after(world, 600.0)
+    yield after(world, 1800.0)
     world.suspend(False)
     yield done
 

@@ -52,14 +52,16 @@ def is_settled(world: World) -> bool:
         return False
     if job["spec"].get("runPolicy", {}).get("suspend"):
         return status.get("phase") == "Suspended"
-    told = [it.generation for it in world.ray.live_drivers() if it.job == job["metadata"]["uid"]]
-    pods = len(world.pods(ROLLOUTS)) == job["spec"]["rollouts"]["replicas"]
+    drivers = [it for it in world.ray.live_drivers() if it.job == job["metadata"]["uid"]]
+    told = [(it.generation, it.target, it.replicas) for it in drivers]
+    replicas = job["spec"]["rollouts"]["replicas"]
+    wanted = (job["metadata"]["generation"], job["spec"]["stop"]["envSteps"], replicas)
     ready = world.condition("ClusterReady")[0] == "True" and world.condition("Training")[0] == "True"
-    return told == [job["metadata"]["generation"]] and pods and ready
+    return told == [wanted] and len(world.pods(ROLLOUTS)) == replicas and ready
 
 
 def standing(world: World) -> Json:
-    """The job's objects and pods, what its driver was told, and its status but for what tells of the way."""
+    """The job's objects and pods, and its status but for what tells of the way."""
     job = world.job()
     assert job is not None
     uid, phase = job["metadata"]["uid"], world.status()["phase"]
@@ -71,8 +73,6 @@ def standing(world: World) -> Json:
                 continue
             if running or resource == RAY_CLUSTERS:  # what is left of a suspended one depends on when it was
                 shown[f"{resource.plural}/{name}"] = stored.document.get("spec")
-    drivers = [it for it in world.ray.live_drivers() if it.job == uid]
-    shown["drivers"] = [[it.target, it.replicas] for it in drivers] if running else []
     shown["status"] = _status(world.status(), running)
     text = json.dumps(shown, sort_keys=True)
     settled: Json = json.loads(text.replace(uid, "UID").replace(uid[:8], "SHORT"))

@@ -1,4 +1,4 @@
-"""Caches that lag, watches that lose events, servers that refuse, heads that hang, leaders that come late."""
+"""Caches that lag, lost events, servers that refuse, heads that hang, late leaders, two faults in one run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import pytest
 
 from tests.simulation.crash_runs import Record, hold
-from tests.simulation.runs import some_faults
+from tests.simulation.runs import some_faults, some_pairs
 from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.schedules import Fault
+from tests.simulation.schedules import CRASHES, Fault
 
 EACH = int(os.environ.get("RLP_FAULT_RUNS", "4"))  # of one scenario and one class of faults
+PAIRS = 2 * EACH
 LEADERS = ("late-leader-1", "late-leader-3", "late-leader-slow", "old-snapshot")
 CLOCKS = ("clock-forward", "clock-back")
 EVENTS = ("event-lost", "event-twice", "event-late", "watch-expired")
@@ -36,6 +37,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 @pytest.mark.parametrize("kinds", [LEADERS, EVENTS, REFUSALS, HEADS, CLOCKS], ids=lambda it: it[0])
 def test_one_fault(name: str, kinds: tuple[str, ...], record_property: Record) -> None:
     hold(name, some_faults(name, kinds, EACH, seed=2), record_property)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_two_crashes(name: str, record_property: Record) -> None:
+    """What mends the first one is hit by the second."""
+    hold(name, some_pairs(name, (*CRASHES, "late-leader-1"), PAIRS, seed=2), record_property)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -108,6 +108,18 @@ class Cache:
                 return self._remove(entry.indexed.key, entry)
             return self._put(entry)
 
+    def take(self, document: Object) -> None:
+        """An object as the server has just shown it; its watch may be late to do so."""
+        with self._lock:
+            self._put(self._entry(document))
+
+    def forget(self, namespace: str, name: str, uid: str) -> None:
+        """The server says that this object is gone; its watch may be late to say so."""
+        with self._lock:
+            held = self._entries.get((namespace, name))
+            if held is not None and held.indexed.uid == uid:
+                self._remove((namespace, name))
+
     def get(self, namespace: str, name: str) -> Object | None:
         """A copy of one's own, parsed now."""
         with self._lock:
@@ -179,8 +191,8 @@ class Cache:
             return [Change(ChangeKind.ADDED, entry.indexed, None, entry.packed)]
         if held.indexed.uid != entry.indexed.uid:
             return [*self._remove(key), *self._put(entry)]
-        if _same(held.indexed, entry.indexed):
-            return []
+        if entry.indexed.resource_version <= held.indexed.resource_version:
+            return []  # it was taken from the server meanwhile
         self._unlink(held.indexed)
         self._insert(entry)
         return [Change(ChangeKind.MODIFIED, entry.indexed, held.indexed, entry.packed)]
