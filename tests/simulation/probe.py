@@ -1,7 +1,7 @@
 """Scenarios by name, without a fault and with some: ``python -m tests.simulation.probe NAME...``.
 
-The first one is crashed at every write and loses every event, the others at a few. Ends with 1 at the first violation. What planted
-bugs are tried with.
+The first one is crashed at every write and loses every event, the others at a few. Ends with 1 at the first
+violation. What planted bugs are tried with.
 """
 
 from __future__ import annotations

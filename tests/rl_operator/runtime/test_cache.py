@@ -280,3 +280,18 @@ def test_ten_thousand_jobs_of_five_kib_take_at_most_sixty_mib() -> None:
         tracemalloc.stop()
     assert len(cache) == 2000
     assert held * 5 / 2**20 < 60
+
+
+def test_what_the_server_has_shown_is_not_undone_by_what_the_watch_says_later() -> None:
+    cache = Cache(index_job)
+    cache.replace([thing("a", "1", 5), thing("b", "2", 6)], "6")
+    cache.take(thing("a", "1", 9, seen="now"))
+    assert cache.apply(event("MODIFIED", thing("a", "1", 8, seen="before"))) == []
+    assert (cache.get("ns", "a") or {})["spec"] == {"seen": "now"}
+    cache.forget("ns", "b", "another uid")
+    assert cache.get("ns", "b") is not None
+    cache.forget("ns", "b", "2")
+    assert cache.get("ns", "b") is None
+    assert cache.apply(event("DELETED", thing("b", "2", 10))) == []
+    (change,) = cache.apply(event("MODIFIED", thing("a", "1", 11)))
+    assert change.kind is ChangeKind.MODIFIED
