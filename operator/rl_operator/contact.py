@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from rl_operator.driver_contact import DriverOrder, DriverSighting, JobState
 from rl_operator.driver_http import DriverHttp
+from rl_operator.hiding import hide_in_sighting
 from rl_operator.jobs_api import JobsApi, Submission, Unreachable
 from rl_operator.reach import Reach
 from rl_platform.spec.driver_protocol import Progress, ProgressState
@@ -17,7 +18,8 @@ from rl_platform.spec.driver_protocol import Progress, ProgressState
 def contact(order: DriverOrder, previous: DriverSighting | None, reach: Reach, now: float) -> DriverSighting:
     """``previous``: the last sighting; one of another attempt or another head counts for nothing."""
     before = previous if previous is not None and is_of(previous, order) else None
-    return _Look(order, before or DriverSighting(order.submission_id, order.head.uid, now), reach, now).take()
+    known = before or DriverSighting(order.submission_id, order.head.uid, now)
+    return hide_in_sighting(_Look(order, known, reach, now).take())
 
 
 def is_of(sighting: DriverSighting, order: DriverOrder) -> bool:

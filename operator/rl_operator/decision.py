@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rl_operator.driver_contact import DriverOrder
-from rl_operator.runtime.resources import Resource
+from rl_operator.runtime.resources import RAY_CLUSTERS, Resource
 from rl_platform.spec.conditions import ConditionType
 from rl_platform.spec.status import TrainingJobStatus
 
@@ -78,3 +78,7 @@ class Decision:
     writes: tuple[Write, ...] = ()
     order: DriverOrder | None = None
     look_again_seconds: float | None = None
+
+    @property
+    def makes_cluster(self) -> bool:
+        return any(isinstance(it, Create) and it.resource == RAY_CLUSTERS for it in self.writes)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TextIO
 
-HIDDEN = "[hidden]"
-SECRET_SHAPES = re.compile(r"(?i)(?<=bearer )[^\s\"',}]+|rlp_[0-9a-f]{64}")
+from rl_operator.hiding import HIDDEN, hide
+
 SHORTEST_SECRET = 8
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -31,7 +30,7 @@ class Redactor:
             for secret in source():
                 if len(secret) >= SHORTEST_SECRET:
                     text = text.replace(secret, HIDDEN)
-        return SECRET_SHAPES.sub(HIDDEN, text)
+        return hide(text)
 
 
 class JsonLines(logging.Formatter):

@@ -10,11 +10,12 @@ from rl_operator.driver_contact import DriverContacts
 from rl_operator.observed import Cluster, Job, Observed, Pending, Pod, cluster_from, pod_from
 from rl_operator.rbac import Rule
 from rl_operator.runtime.api import Api, ApiError
-from rl_operator.runtime.resources import CORE_EVENTS, PODS, RAY_CLUSTERS, SERVICE_ACCOUNTS
+from rl_operator.runtime.resources import CORE_EVENTS, PODS, RAY_CLUSTERS, SERVICE_ACCOUNTS, TRAINING_JOBS
 from rl_operator.times import read
 from rl_platform.spec.status import DriverState
 
 RULES = (
+    Rule(TRAINING_JOBS, ("get",)),
     Rule(RAY_CLUSTERS, ("get",)),
     Rule(PODS, ("list",)),
     Rule(CORE_EVENTS, ("list",)),
@@ -59,6 +60,15 @@ class Observer:
             warning=warning,
             service_account_fault=self._service_account_fault(job) if cluster is None else "",
         )
+
+    def still_there(self, job: Job) -> bool:
+        """Asks the server; what it answers is what the next pass goes by."""
+        document = self._api.get(TRAINING_JOBS, job.namespace, job.name)
+        if document is not None and document["metadata"]["uid"] == job.uid:
+            self._caches.jobs.take(document)
+            return True
+        self._caches.jobs.forget(job.namespace, job.name, job.uid)
+        return False
 
     def _cluster(self, job: Job, missing: bool) -> Cluster | None:
         """That there is none is asked of the server: what follows from it cannot be taken back."""

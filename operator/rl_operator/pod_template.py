@@ -11,6 +11,7 @@ from typing import Any
 from rl_operator import names
 from rl_operator.observed import Job
 from rl_operator.pod_overrides import Refused, with_overrides
+from rl_operator.pod_volumes import JOB_MOUNT, TOKEN_MOUNT, author_volumes
 from rl_operator.quantities import whole, whole_bytes
 from rl_operator.settings import Settings
 from rl_platform.spec.driver_protocol import (
@@ -37,7 +38,7 @@ HEAD_PORTS = (  # where a head names any port, KubeRay adds none of its own but 
     ("metrics", names.RAY_METRICS_PORT),
     ("driver", names.DRIVER_PORT),
 )
-JOB_MOUNT, TOKEN_MOUNT, OUTPUT = "/etc/rlp/job", "/etc/rlp/token", "/tmp/rlp/run"
+OUTPUT = "/tmp/rlp/run"
 GPU = "nvidia.com/gpu"
 DEFAULTS = {
     names.HEAD: ResourceSpec(cpu="1", memory="4Gi"),
@@ -151,7 +152,7 @@ def _pod(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(spec, role, asked, settings)],
-        "volumes": [*_scratch(asked), *(_volume(it) for it in runtime.volumes)],
+        "volumes": [*_scratch(asked), *author_volumes(runtime.volumes)],
         "tolerations": _tolerations(group, spot),
     }
     if (spec.scheduling.priority_class or "").startswith("system-"):
@@ -215,14 +216,6 @@ def _env(spec: TrainingJobSpec, index: int) -> dict[str, Any]:
         key = {"name": variable.secret.name, "key": variable.secret.key}
         return {"name": variable.name, "valueFrom": {"secretKeyRef": key}}
     return {"name": variable.name, "value": variable.value}
-
-
-def _volume(volume: Any) -> dict[str, Any]:
-    if volume.claim is not None:
-        return {"name": volume.name, "persistentVolumeClaim": {"claimName": volume.claim}}
-    if volume.config_map is not None:
-        return {"name": volume.name, "configMap": {"name": volume.config_map}}
-    return {"name": volume.name, "secret": {"secretName": volume.secret}}
 
 
 def _scratch(asked: ResourceSpec) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 from rl_operator.acting import act
 from rl_operator.caches import Caches
 from rl_operator.decide import decide, refused
-from rl_operator.decision import Create, Decision
+from rl_operator.decision import Decision
 from rl_operator.driver_contact import DriverContacts, Key
 from rl_operator.names import OPERATOR
 from rl_operator.observed import Job, Observed, job_from
@@ -22,12 +22,12 @@ from rl_operator.rbac import Rule
 from rl_operator.retry import final_progress
 from rl_operator.runtime.api import Api, Conflict, NotFound
 from rl_operator.runtime.merge_patch import merge_patch
-from rl_operator.runtime.resources import RAY_CLUSTERS, TRAINING_JOBS
+from rl_operator.runtime.resources import TRAINING_JOBS
 from rl_operator.settings import Settings
 from rl_operator.status import compose
 from rl_operator.telling import Events, tell
 
-RULES = (Rule(TRAINING_JOBS, ("get",)), Rule(TRAINING_JOBS, ("patch",), subresource="status"))
+RULES = (Rule(TRAINING_JOBS, ("patch",), subresource="status"),)
 PROGRESS_SECONDS = 10.0
 CATCH_UP_SECONDS = 0.05
 
@@ -63,7 +63,7 @@ class Reconciler:
             return None
         seen = self._observer.observe(job)
         decision = decide(seen, self._settings)
-        if _makes_cluster(decision) and not self._still_there(job):
+        if decision.makes_cluster and not self._observer.still_there(job):
             self._forget(key)
             return None
         refusal = act(self._api, self._caches, job, decision.writes)
@@ -98,29 +98,18 @@ class Reconciler:
                 TRAINING_JOBS, job.namespace, job.name, patch, subresource="status"
             )
         except (Conflict, NotFound):
-            self._still_there(job)  # decided on what is no longer so; the watch may be long in saying it
+            self._observer.still_there(
+                job
+            )  # decided on what is no longer so; the watch may be long in saying it
             raise
         self._caches.jobs.wrote(job.key, written["metadata"]["resourceVersion"])
         self._status_written_at[job.key] = seen.now
         tell(self._events, job, new)
         return None
 
-    def _still_there(self, job: Job) -> bool:
-        """Asks the server, whose answer is what the next pass goes by."""
-        document = self._api.get(TRAINING_JOBS, job.namespace, job.name)
-        if document is not None and document["metadata"]["uid"] == job.uid:
-            self._caches.jobs.take(document)
-            return True
-        self._caches.jobs.forget(job.namespace, job.name, job.uid)
-        return False
-
     def _forget(self, key: Key) -> None:
         self._contacts.order(key, None)
         self._status_written_at.pop(key, None)
-
-
-def _makes_cluster(decision: Decision) -> bool:
-    return any(isinstance(it, Create) and it.resource == RAY_CLUSTERS for it in decision.writes)
 
 
 def _is_ours(job: Job) -> bool:

@@ -11,6 +11,7 @@ from rl_operator import names
 from rl_operator.decision import Decision, Holds
 from rl_operator.drift import drifted
 from rl_operator.driver_contact import DriverSighting
+from rl_operator.hiding import hide
 from rl_operator.observed import Cluster, Observed, Pending
 from rl_operator.times import seconds_since, written
 from rl_platform.spec.conditions import ConditionType, Phase
@@ -82,7 +83,10 @@ def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
         update["spec_digest"] = status.spec_digest or spec_digest(job.spec)
         tracking = job.spec.tracking
         if tracking.enabled:
-            place = {"uri": tracking.mlflow_uri, "experiment": tracking.experiment or job.name}
+            place = {
+                "uri": hide(tracking.mlflow_uri) if tracking.mlflow_uri else None,
+                "experiment": tracking.experiment or job.name,
+            }
             update["mlflow"] = (status.mlflow or MlflowStatus()).model_copy(update=place)
     status = status.model_copy(update=update)
     conditions = _conditions(seen, status, decision.conditions)

@@ -148,11 +148,19 @@ def overriding(overrides: dict[str, Any]) -> dict[str, Any]:
     return {"driver": {"podOverrides": overrides}}
 
 
+def mounting(name: str, path: str) -> dict[str, Any]:
+    return {"runtime": {"volumes": [{"name": name, "mountPath": path, "secret": "mine"}]}}
+
+
 @pytest.mark.parametrize(
     ("groups", "field"),
     [
         ({"runtime": {"env": [{"name": "RLP_TOKEN_FILE", "value": "/x"}]}}, "spec.runtime.env[0].name"),
         ({"runtime": {"env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}]}}, "spec.runtime.env[0].name"),
+        (mounting("rlp-token", "/data"), "spec.runtime.volumes[0].name"),
+        (mounting("data", "/etc/rlp/token"), "spec.runtime.volumes[0].mountPath"),
+        (mounting("data", "/etc/rlp/"), "spec.runtime.volumes[0].mountPath"),
+        (mounting("data", "/tmp//"), "spec.runtime.volumes[0].mountPath"),
         ({"scheduling": {"priorityClass": "system-node-critical"}}, "spec.scheduling.priorityClass"),
         (overriding({"spec": {"hostNetwork": True}}), "driver.podOverrides.spec.hostNetwork"),
         (overriding({"metadata": {"annotations": {"ray.io/x": "true"}}}), "driver.podOverrides.metadata"),

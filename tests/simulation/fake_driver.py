@@ -33,6 +33,7 @@ class Plan:
     silent: bool = False  # never answers its own endpoints
     never_ends: bool = False
     endless: frozenset[int] = frozenset()  # attempts that end only when they are told to
+    blabs: bool = False  # says its token wherever it can
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Driver:
     stopped_at: float | None = None
     killed_at: float = NEVER
     reason: str = ""
+    said: str = "it went wrong"
 
     def __post_init__(self) -> None:
         self.base = self.storage.steps.get(self.job, 0)
@@ -175,7 +177,7 @@ class Driver:
         if state == "Drained":
             document["stopReason"] = "Drained"
         if state == "Failed":
-            document["failure"] = {"reason": self.reason, "message": "it went wrong"}
+            document["failure"] = {"reason": self.reason, "message": self.said}
         return document
 
     def desired(self, document: Json, now: float) -> None:

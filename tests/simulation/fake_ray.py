@@ -19,6 +19,7 @@ from tests.simulation.fake_driver import Driver, Plan, Storage, from_submission
 
 Json = dict[str, Any]
 STOP_SECONDS = 60.0
+PASSWORD = "pa55word"  # of a store, where somebody has put it into its URI
 
 
 @dataclass
@@ -87,19 +88,22 @@ class FakeRay:
         return None
 
     def _authorized(self, pod: Json, request: Request) -> bool:
-        """The token of the job's Secret, as it was mounted."""
+        token = self._token(pod)
+        return not token or any(value == f"Bearer {token}" for _, value in request.headers)
+
+    def _token(self, pod: Json) -> str:
+        """Of the job's Secret, as it was mounted."""
         labels = pod["metadata"]["labels"]
         child = child_name(labels["rlplatform.io/job"], labels[JOB_UID_LABEL])
         secret = self.model.store.get(SECRETS, (pod["metadata"]["namespace"], child))
-        if secret is None:
-            return True
-        token = b64decode(secret.document["data"][TOKEN_KEY]).decode()
-        return any(value == f"Bearer {token}" for _, value in request.headers)
+        return b64decode(secret.document["data"][TOKEN_KEY]).decode() if secret is not None else ""
 
     def _jobs(self, pod: Json, submissions: dict[str, Driver], request: Request, now: float) -> Response:
         if request.path == LOG_FILE_PATH:
             of = submissions.get(dict(request.query).get("submission_id", ""))
-            return Response(200, f"log of attempt {of.attempt}\n".encode()) if of else Response(404)
+            return (
+                Response(200, f"log of attempt {of.attempt}: {of.said}\n".encode()) if of else Response(404)
+            )
         parts = request.path.strip("/").split("/")[2:]
         if request.method == "POST" and not parts:
             return self._submit(pod, submissions, json.loads(request.body or b"{}"), now)
@@ -110,7 +114,7 @@ class FakeRay:
             driver.stop(now, STOP_SECONDS)
             return _answer({"stopped": True})
         state = driver.state(now)
-        document: Json = {"status": state.value, "message": f"the driver is {state.value}"}
+        document: Json = {"status": state.value, "message": f"the driver is {state.value}: {driver.said}"}
         if state.ended and driver.stopped_at is None:
             document["driver_exit_code"] = driver.exit_code
         return _answer(document)
@@ -122,6 +126,8 @@ class FakeRay:
         plan = self.plans.get(job, Plan())
         uid = pod["metadata"]["uid"]
         driver = from_submission(body, uid, lambda _: self.target, now, plan, self.storage)
+        if plan.blabs:
+            driver.said = f"401 for Authorization: {self._token(pod)}, s3://me:{PASSWORD}@bucket"
         others = [it for it in self.live_drivers() if it.job == driver.job]
         if others and driver.alive(now):
             attempts = [it.attempt for it in others]

@@ -5,12 +5,14 @@ Equal end states, counts of creations and the budget of writes need the run with
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rl_operator.names import JOB_UID_LABEL
+from rl_operator.names import JOB_FILE, JOB_UID_LABEL
 from rl_operator.runtime.resources import (
     CONFIG_MAPS,
     DISRUPTION_BUDGETS,
@@ -21,7 +23,7 @@ from rl_operator.runtime.resources import (
     TRAINING_JOBS,
 )
 from tests.simulation.api_model import ApiModel
-from tests.simulation.fake_ray import FakeRay
+from tests.simulation.fake_ray import PASSWORD, FakeRay
 from tests.simulation.injector import Injector
 from tests.simulation.schedules import Counted
 from tests.simulation.store import Change
@@ -72,9 +74,6 @@ class Watcher:
             said.append(f"conditions are not complete: {types}")
         if _condition(new, "Suspended") == "True" != _condition(old, "Suspended"):
             said += self._held(after["metadata"]["uid"])
-        text = change.after.text.decode()
-        if self._token(after) in text:
-            said.append("the job's token is in its status")
         self.injector.violations += [f"{change.name[1]}: {it}" for it in said]
         self.states.add(_state(new))
 
@@ -86,13 +85,6 @@ class Watcher:
         for stored in self.model.store.of(PODS).values():
             if stored.document["metadata"]["labels"].get(JOB_UID_LABEL) == uid:
                 yield "is suspended, and has a pod"
-
-    def _token(self, job: Json) -> str:
-        for stored in self.model.store.of(SECRETS).values():
-            owners = stored.document["metadata"].get("ownerReferences", ())
-            if any(it["uid"] == job["metadata"]["uid"] for it in owners):
-                return str(stored.document["data"]["auth_token"])
-        return "there is no token yet"
 
 
 def _monotone(old: Json, new: Json) -> list[str]:
@@ -190,7 +182,7 @@ def _status(status: Json) -> Json:
 
 
 def at_rest(world: World) -> None:
-    """O2: no write over three resyncs. O5: nothing is owned by what is gone."""
+    """O2: no write over three resyncs. O4: no secret is told. O5: nothing is owned by what is gone."""
     if world.injector.fault is not None and world.injector.fault.kind == "event-lost" and world.process:
         world.process.resync()  # only a list shows what was lost, and what that changes may be written
     world.go_on(world.clock + SETTLE_SECONDS)
@@ -213,5 +205,37 @@ def at_rest(world: World) -> None:
             for owner in stored.document["metadata"].get("ownerReferences", ()):
                 if owner["uid"] not in alive:
                     world.injector.violations.append(f"{resource.kind} {name} outlives its owner")
+    world.injector.violations += [*_secrets_told(world), *_conditions_of_the_past(world)]
     if any(True for _ in world.ray.live_drivers()):
         world.injector.violations.append("a driver still lives")
+
+
+def _secrets_told(world: World) -> Iterator[str]:
+    """In any object but the Secrets, as it is or was, or in an event; a spec is its author's own."""
+    changes = list(world.model.store.since(0))
+    secrets = [PASSWORD]
+    for change in changes:
+        if change.resource == SECRETS:
+            secrets += [b64decode(it).decode() for it in change.after.document["data"].values()]
+    told = [(it.resource.kind, _told(it)) for it in changes if it.resource != SECRETS]
+    if world.process is not None:
+        told += [("an event", " ".join(it)) for it in world.process.story.told]
+    yield from {f"{kind} holds a secret" for kind, text in told if any(it in text for it in secrets)}
+
+
+def _told(change: Change) -> str:
+    document = change.after.document
+    if change.resource == TRAINING_JOBS:
+        return json.dumps(document.get("status"))
+    if change.resource == CONFIG_MAPS:
+        return json.dumps({key: it for key, it in document["data"].items() if key != JOB_FILE})
+    return change.after.text.decode()
+
+
+def _conditions_of_the_past(world: World) -> Iterator[str]:
+    """`kubectl wait` takes a condition for unknown whose generation is not the object's."""
+    for (_, name), stored in world.model.store.of(TRAINING_JOBS).items():
+        generation = stored.document["metadata"]["generation"]
+        for it in (stored.document.get("status") or {}).get("conditions", ()):
+            if it.get("observedGeneration") != generation:
+                yield f"{it['type']} of {name} speaks of another spec"

@@ -146,8 +146,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "reconcile", "_write_status", "drop-entry", "'metadata': {'resourceVersion'", "'metadata': {},", HEADS
     ),
-    Plant("reconcile", "reconcile", "never", "_makes_cluster(decision) and", "", LOST_JOBS),
-    Plant("reconcile", "_write_status", "skip-statement", "self._still_there(job)", "pass", DEAF),
+    Plant("reconcile", "reconcile", "never", "decision.makes_cluster and", "", LOST_JOBS),
+    Plant("reconcile", "_write_status", "skip-statement", "still_there(job)", "pass", DEAF),
     # contact
     Plant(
         "contact", "take", "drop-term", "found is None and self.order.submit", "None and True", (), CONTACT

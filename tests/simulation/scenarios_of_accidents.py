@@ -5,6 +5,7 @@ from __future__ import annotations
 from rl_operator.names import HEAD
 from rl_operator.runtime.resources import SERVICE_ACCOUNTS
 from tests.simulation.fake_driver import Plan
+from tests.simulation.fake_ray import PASSWORD
 from tests.simulation.scenario_kit import SUCCEEDS, cluster, done, driver, gone, phase, pods, scenario, steps
 from tests.simulation.world import NAMESPACE, Script, World, after
 
@@ -86,6 +87,15 @@ def bad_configuration(world: World) -> Script:
 def crashes_without_a_word(world: World) -> Script:
     world.ray.plans["job"] = Plan(crashes={1: 3500})
     world.create()
+    yield done
+
+
+@scenario(*SUCCEEDS, attempts=3, failures=(2, 0))
+def driver_blabs(world: World) -> Script:
+    """Its messages and its log hold its token, and a password in a URI."""
+    failures = {1: (1500, 1, "EnvironmentFault"), 2: (1500, 1, "EnvironmentFault")}
+    world.ray.plans["job"] = Plan(failures=failures, blabs=True)
+    world.create(spec={"tracking": {"mlflowUri": f"https://me:{PASSWORD}@mlflow.example"}})
     yield done
 
 
