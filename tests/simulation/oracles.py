@@ -21,6 +21,7 @@ from rl_operator.runtime.resources import (
     RAY_CLUSTERS,
     SECRETS,
     TRAINING_JOBS,
+    Resource,
 )
 from tests.simulation.api_model import ApiModel
 from tests.simulation.fake_ray import PASSWORD, FakeRay
@@ -73,18 +74,23 @@ class Watcher:
         if new and (len(types) != CONDITIONS or len(set(types)) != CONDITIONS):
             said.append(f"conditions are not complete: {types}")
         if _condition(new, "Suspended") == "True" != _condition(old, "Suspended"):
-            said += self._held(after["metadata"]["uid"])
+            said += [f"is suspended, and has {it}" for it in self._held(change, RAY_CLUSTERS, PODS)]
+        if _condition(old, "Succeeded") == "Unknown" != _condition(new, "Succeeded"):
+            said += [f"is decided, and has {it}" for it in self._held(change, RAY_CLUSTERS)]
         self.injector.violations += [f"{change.name[1]}: {it}" for it in said]
         self.states.add(_state(new))
 
-    def _held(self, uid: str) -> Iterator[str]:
-        """What a job that says that it is suspended still has."""
-        for stored in self.model.store.of(RAY_CLUSTERS).values():
-            if any(it["uid"] == uid for it in stored.document["metadata"]["ownerReferences"]):
-                yield "is suspended, and has a cluster"
-        for stored in self.model.store.of(PODS).values():
-            if stored.document["metadata"]["labels"].get(JOB_UID_LABEL) == uid:
-                yield "is suspended, and has a pod"
+    def _held(self, change: Change, *resources: Resource) -> Iterator[str]:
+        """What the job had when it said so: who sees that may count on what it has given back."""
+        for resource in resources:
+            for stored in self.model.store.at(resource, change.version).values():
+                metadata = stored.document["metadata"]
+                owners = {it["uid"] for it in metadata["ownerReferences"]}
+                if change.after.document["metadata"]["uid"] in {
+                    *owners,
+                    metadata["labels"].get(JOB_UID_LABEL),
+                }:
+                    yield f"a {resource.kind}"
 
 
 def _monotone(old: Json, new: Json) -> list[str]:

@@ -128,6 +128,8 @@ def _told(scenario: str, end: Json, fault: Fault) -> Json:
     heard = ("conditions", "model", "checkpoint") if fault.kind in UNHEARD else ()
     if lags or fault.kind == "event-lost" or SCENARIOS[scenario].races:
         heard += ("attempt",)  # what a user takes back may have been seen, or not
+    if fault.kind == "event-lost":
+        heard += ("failures", "driver")  # one that has drained and gone unheard counts as lost
     if fault.kind.startswith("clock"):
         heard += ("driver",)  # a deaf one is killed in a grace that gets longer, and taken away after it
     return {

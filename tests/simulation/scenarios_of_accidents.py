@@ -49,6 +49,9 @@ def driver_lingers_unheard(world: World) -> Script:
 @scenario(None)
 def ttl(world: World) -> Script:
     world.create(spec={"runPolicy": {"ttlSecondsAfterFinished": 40}})
+    yield done
+    yield after(world, 30.0)
+    assert not gone(world), "it goes before its time"
     yield gone
 
 
