@@ -144,8 +144,8 @@ def active_seconds(status: TrainingJobStatus, now: float) -> float:
 
 def ran_seconds(driver: DriverStatus, now: float) -> float:
     """Of this attempt; no less than when it was asked to end, though the clock may have gone back since."""
-    latest = max(now, read(driver.asked_time)) if driver.asked_time else now
-    return seconds_since(driver.start_time, latest)
+    until = max(now, read(driver.asked_time)) if driver.asked_time else now
+    return seconds_since(driver.start_time, until)
 
 
 def overdue_seconds(policy: RunPolicy, status: TrainingJobStatus, now: float) -> float:
