@@ -93,14 +93,12 @@ class Reconciler:
             "metadata": {"resourceVersion": job.resource_version},
             "status": merge_patch(document.get("status") or {}, dumped),
         }
+        place = (TRAINING_JOBS, job.namespace, job.name)
         try:
-            written = self._api.merge_patch(
-                TRAINING_JOBS, job.namespace, job.name, patch, subresource="status"
-            )
+            written = self._api.merge_patch(*place, patch, subresource="status")
         except (Conflict, NotFound):
-            self._observer.still_there(
-                job
-            )  # decided on what is no longer so; the watch may be long in saying it
+            # Decided on what is no longer so, and the watch may be long in saying it.
+            self._observer.still_there(job)
             raise
         self._caches.jobs.wrote(job.key, written["metadata"]["resourceVersion"])
         self._status_written_at[job.key] = seen.now
