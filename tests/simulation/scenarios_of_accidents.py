@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rl_operator.names import HEAD
+from rl_operator.names import HEAD, TRAINING_LABEL
 from rl_operator.runtime.resources import SERVICE_ACCOUNTS
 from tests.simulation.fake_driver import Plan
 from tests.simulation.fake_ray import PASSWORD
@@ -118,6 +118,20 @@ def service_account_missing(world: World) -> Script:
 def service_account_not_labelled(world: World) -> Script:
     world.model.user("POST", SERVICE_ACCOUNTS.path(NAMESPACE), {"metadata": {"name": "mighty"}})
     world.create(spec={"runtime": {"serviceAccountName": "mighty"}})
+    yield done
+
+
+@scenario(*SUCCEEDS)
+def service_account_labelled(world: World) -> Script:
+    """Its owner has said that trainings may be it; the pods hold no token of it even so."""
+    labels = {TRAINING_LABEL: "true"}
+    body = {"metadata": {"name": "mighty", "labels": labels}}
+    world.model.user("POST", SERVICE_ACCOUNTS.path(NAMESPACE), body)
+    world.create(spec={"runtime": {"serviceAccountName": "mighty"}})
+    yield cluster
+    for spec in world.watcher.clusters.values():
+        pod = spec["headGroupSpec"]["template"]["spec"]
+        assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("mighty", False)
     yield done
 
 
