@@ -152,7 +152,10 @@ def _differences(ideal: Any, seen: Any, path: str = "") -> Iterator[str]:
 def explained(name: str, fault: Fault | None, outcome: Outcome, lines: int = 60) -> str:
     """For the report: what is wrong, how to see it again, and the end of the trace."""
     case = name if fault is None else f"{name}:{fault}"
-    head = [f"{case} violates:", *(f"  {each}" for each in outcome.violations)]
+    head = [
+        f"{case} violates:" if outcome.violations else f"{case} is in order",
+        *(f"  {each}" for each in outcome.violations),
+    ]
     head.append(f"replay: .venv/bin/python -m tests.simulation.replay {case}")
     return "\n".join([*head, *outcome.trace[-lines:]])
 
