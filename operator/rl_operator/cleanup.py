@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rl_operator.decision import SOON_SECONDS, Decision, Delete, Holds, Write
+from rl_operator.decision import LATER_SECONDS, SOON_SECONDS, Decision, Delete, Holds, Write
 from rl_operator.observed import Observed
 from rl_operator.retry import Verdict
 from rl_operator.runtime.resources import RAY_CLUSTERS, TRAINING_JOBS
@@ -50,4 +50,5 @@ def after_the_end(seen: Observed) -> Decision:
     left = read(status.completion_time) + keep - seen.now
     if left > 0 or writes:
         return Decision(status, writes=writes, look_again_seconds=max(SOON_SECONDS, left))
-    return Decision(status, writes=(Delete(TRAINING_JOBS, job.namespace, job.name, job.uid),))
+    gone = Delete(TRAINING_JOBS, job.namespace, job.name, job.uid)
+    return Decision(status, writes=(gone,), look_again_seconds=LATER_SECONDS)  # should it still be there
