@@ -78,8 +78,9 @@ def _create(api: Api, caches: Caches, job: Job, write: Create) -> None:
 
 
 def _delete(api: Api, caches: Caches, write: Delete) -> None:
-    found = api.delete(write.resource, write.namespace, write.name, uid=write.uid)
-    if not found and write.resource == RAY_CLUSTERS:
+    place = (write.resource, write.namespace, write.name)
+    found = api.delete(*place, uid=write.uid)
+    if not found and write.resource == RAY_CLUSTERS and api.get(*place) is None:
         caches.clusters.forget(write.namespace, write.name, write.uid)  # or it is deleted again and again
 
 

@@ -64,11 +64,10 @@ class Observer:
     def still_there(self, job: Job) -> bool:
         """Asks the server; what it answers is what the next pass goes by."""
         document = self._api.get(TRAINING_JOBS, job.namespace, job.name)
-        if document is not None and document["metadata"]["uid"] == job.uid:
-            self._caches.jobs.take(document)
-            return True
-        self._caches.jobs.forget(job.namespace, job.name, job.uid)
-        return False
+        if document is None:
+            return False
+        self._caches.jobs.take(document)
+        return bool(document["metadata"]["uid"] == job.uid)
 
     def _cluster(self, job: Job, missing: bool) -> Cluster | None:
         """That there is none is asked of the server: what follows from it cannot be taken back."""

@@ -13,7 +13,7 @@ from typing import Any
 from rl_operator.acting import act
 from rl_operator.caches import Caches
 from rl_operator.decide import decide, refused
-from rl_operator.decision import Decision
+from rl_operator.decision import LATER_SECONDS, Decision
 from rl_operator.driver_contact import DriverContacts, Key
 from rl_operator.names import OPERATOR
 from rl_operator.observed import Job, Observed, job_from
@@ -64,8 +64,7 @@ class Reconciler:
         seen = self._observer.observe(job)
         decision = decide(seen, self._settings)
         if decision.makes_cluster and not self._observer.still_there(job):
-            self._forget(key)
-            return None
+            return LATER_SECONDS  # its watch has yet to say that it is gone
         refusal = act(self._api, self._caches, job, decision.writes)
         if refusal is not None:
             decision = refused(seen, decision, refusal)
