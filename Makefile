@@ -47,10 +47,10 @@ endif
 
 CRD := helm/rl-platform/files/trainingjobs.rlplatform.io.yaml
 
-.PHONY: help setup run test test-crash-nightly test-planted-bugs control-plane test-cluster test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
+.PHONY: help setup run test test-crash-nightly test-planted-bugs control-plane test-cluster e2e e2e-soak test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /make \1\t/' | expand -t 22
 
 setup: $(SETUP)
 
@@ -89,7 +89,7 @@ run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
 test: $(SETUP) ## every check and every quick test
 	@failed=0; \
 	$(MAKE) --no-print-directory --keep-going lint || failed=1; \
-	$(PYTEST) -n 2 --dist loadfile -m "not learning and not soak and not cluster" || failed=1; \
+	$(PYTEST) -n 2 --dist loadfile -m "not learning and not soak and not cluster and not e2e" || failed=1; \
 	exit $$failed
 
 control-plane: $(CONTROL_PLANE)/etcd $(CONTROL_PLANE)/kube-apiserver ## build etcd and kube-apiserver for the tests (needs Go 1.26)
@@ -107,6 +107,12 @@ $(PROMETHEUS)/%: tests/helm/prometheus/go.sum
 
 test-cluster: $(SETUP) ## on the cluster that KUBECONFIG names, with KubeRay and the training image RLP_TEST_IMAGE
 	@$(PYTEST) -m cluster tests/cluster
+
+e2e: $(SETUP) ## from helm install to a served model, and faults, on the cluster that KUBECONFIG names
+	@$(PYTEST) -m e2e -s $(or $(TESTS),tests/e2e)
+
+e2e-soak: $(SETUP) ## the same faults for 30 minutes: pods of driver and operator deleted at random
+	@RLP_E2E_FAULT_SECONDS=1800 $(PYTEST) -m e2e -s tests/e2e/test_pods_deleted_at_random.py
 
 test-crash-nightly: $(SETUP) ## the crash tests with hundreds of faults of each class (an hour)
 	@RLP_FAULT_RUNS=400 $(BIN)/pytest -n 2 --timeout 3600 tests/simulation

@@ -13,14 +13,14 @@ from rl_operator.runtime.api import Api, KindMissing
 from rl_operator.runtime.cluster_transport import ClusterTransport, connect
 from rl_operator.runtime.resources import RAY_CLUSTERS, Resource
 from rl_platform.spec.crd import custom_resource_definition
-from tests.cluster.live_cluster import CLAIMS, VOLUMES, LiveCluster
+from tests.cluster.live_cluster import LiveCluster
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.slow_jobs import CLAIM
+from tests.cluster.volume_claims import volume_claim
 
 DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
 OPERATORS = "app.kubernetes.io/name=rl-platform,app.kubernetes.io/component=operator"
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
-NODE_FOLDER = "RLP_TEST_NODE_FOLDER"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,22 +79,6 @@ def operator(cluster: LiveCluster, tmp_path: Path) -> Iterator[OperatorProcess]:
 
 
 @pytest.fixture
-def claim(cluster: LiveCluster, tmp_path: Path) -> Iterator[str]:
-    """A volume claim: of the cluster's default class, or of a folder of the node that anyone may write to."""
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    folder = os.environ.get(NODE_FOLDER)
-    volume = None
-    if folder:
-        place = Path(folder) / cluster.namespace
-        place.mkdir(parents=True)
-        place.chmod(0o777)
-        name = f"checkpoints-{cluster.namespace}"
-        of_volume = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]}
-        of_volume |= {"hostPath": {"path": str(place)}, "persistentVolumeReclaimPolicy": "Retain"}
-        body = {"metadata": {"name": name}, "spec": of_volume | {"storageClassName": ""}}
-        volume = cluster.create(VOLUMES, body, namespaced=False)
-        spec |= {"storageClassName": "", "volumeName": name}
-    cluster.create(CLAIMS, {"metadata": {"name": CLAIM}, "spec": spec})
-    yield CLAIM
-    if volume is not None:
-        cluster.api.delete(VOLUMES, None, volume["metadata"]["name"], uid=volume["metadata"]["uid"])
+def claim(cluster: LiveCluster) -> Iterator[str]:
+    with volume_claim(cluster, CLAIM):
+        yield CLAIM

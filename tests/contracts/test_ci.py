@@ -37,7 +37,7 @@ esac
 MAKEFILE = """
 prometheus test:
 \t@echo "$@" >> calls
-test-cluster:
+test-cluster e2e:
 \t@echo "$@ $(KUBECONFIG) $(RLP_TEST_IMAGE) $(RLP_TEST_OPERATOR_IMAGE)" >> calls; [ "$(BROKEN)" != tests ]
 """
 
@@ -103,6 +103,7 @@ def test_the_cluster_is_brought_up_used_and_taken_down(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     images = "registry/rl-platform/training:ci registry/rl-platform/operator:ci"
     assert f"test-cluster somewhere {images}" in calls
+    assert f"e2e somewhere {images}" in calls
     assert calls[-1].startswith("down")
     assert "SKIPPED" not in ran.stdout
 

@@ -1,0 +1,60 @@
+"""The chart's release on the cluster that KUBECONFIG names, and a namespace for the jobs of each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from rl_operator.runtime.api import Api, KindMissing
+from rl_operator.runtime.cluster_transport import ClusterTransport, connect
+from rl_operator.runtime.resources import RAY_CLUSTERS
+from tests.cluster.live_cluster import LiveCluster
+from tests.e2e.release import Release
+
+NEEDED = ("KUBECONFIG", "RLP_TEST_IMAGE", "RLP_TEST_OPERATOR_IMAGE")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.timeout(5400))
+
+
+@pytest.fixture(scope="session")
+def transport() -> ClusterTransport:
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} is not set: see make e2e")
+    transport = connect()
+    try:
+        Api(transport).list(RAY_CLUSTERS)
+    except KindMissing:
+        pytest.skip("the cluster has no KubeRay")
+    return transport
+
+
+@pytest.fixture(scope="session")
+def one_release(transport: ClusterTransport) -> Iterator[Release]:
+    made = Release(transport, f"rlp-e2e-{uuid4().hex[:8]}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def release(one_release: Release) -> Release:
+    """Installed from scratch by the first test, and again after the one that removes it."""
+    one_release.install()
+    return one_release
+
+
+@pytest.fixture
+def jobs(release: Release) -> Iterator[LiveCluster]:
+    made = LiveCluster(release.home.transport, f"rlp-jobs-{uuid4().hex[:8]}", os.environ["RLP_TEST_IMAGE"])
+    made.open()
+    yield made
+    made.close()
