@@ -32,9 +32,26 @@ class Task:
         return self.below is not None and score < self.below
 
 
+LAGGING = (
+    "spec.algorithm.impala.publishEvery=8",
+    "spec.algorithm.impala.learningRate=5e-3",
+    "spec.schedules.learningRate={kind: linear, final: 5e-4}",
+    "spec.stop.envSteps=200000",
+)
+LAG = "IMPALA, CartPole-v1, weights published every 8th update"
+
 TASKS = (
     Task("PPO, CartPole-v1", "cartpole-ppo", 150_000, least=475),
     Task("DQN, CartPole-v1", "cartpole-dqn", 150_000, least=475),
+    Task("A2C, CartPole-v1", "cartpole-a2c", 310_000, least=475),
+    Task(LAG, "cartpole-impala", 210_000, least=475, overrides=LAGGING),
+    Task(
+        "the same without V-trace",
+        "cartpole-impala",
+        210_000,
+        below=200,
+        overrides=(*LAGGING, "spec.algorithm.impala.correction=none"),
+    ),
     Task("PPO, Pendulum-v1", "pendulum-ppo", 500_000, least=-250),
     Task("PPO with LSTM, CartPole-v1 without velocities", "cartpole-lstm", 500_000, least=400),
     Task(
