@@ -1,4 +1,10 @@
-"""The chart's release on the cluster that KUBECONFIG names, and a namespace for the jobs of each test."""
+"""The chart's release on the cluster that KUBECONFIG names, and a namespace for the jobs of each test.
+
+Images: RLP_TEST_IMAGE, RLP_TEST_OPERATOR_IMAGE, RLP_TEST_STORE_IMAGE (tests/e2e/object_store). Volumes are of
+the default class, or in RLP_TEST_NODE_FOLDER of the node; the one that gets full is in
+RLP_TEST_SMALL_NODE_FOLDER, on a file system of a few megabytes. How long things are away or pods are deleted:
+RLP_E2E_MLFLOW_SECONDS, RLP_E2E_STORE_SECONDS, RLP_E2E_FAULT_SECONDS (with RLP_E2E_SEED).
+"""
 
 from __future__ import annotations
 
