@@ -44,6 +44,9 @@ TASKS = (
     Task("PPO, CartPole-v1", "cartpole-ppo", 150_000, least=475),
     Task("DQN, CartPole-v1", "cartpole-dqn", 150_000, least=475),
     Task("A2C, CartPole-v1", "cartpole-a2c", 310_000, least=475),
+    Task("A3C, CartPole-v1", "cartpole-a3c", 310_000, least=475),
+    Task("IMPALA, CartPole-v1", "cartpole-impala", 310_000, least=475),
+    Task("APPO, CartPole-v1", "cartpole-appo", 310_000, least=475),
     Task(LAG, "cartpole-impala", 210_000, least=475, overrides=LAGGING),
     Task(
         "the same without V-trace",
