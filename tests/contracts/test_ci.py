@@ -114,6 +114,18 @@ def test_tests_that_fail_on_the_cluster_count_and_it_is_taken_down(tmp_path: Pat
     assert calls[-1].startswith("down")
 
 
+def test_an_hour_that_ends_first_is_no_failure(tmp_path: Path) -> None:
+    clock = tmp_path / "programs" / "timeout"
+    clock.parent.mkdir()
+    program = '[[ "$*" != *test-cluster* ]] || exit 124\n[[ $1 != -* ]] || shift\nexec "${@:2}"\n'
+    clock.write_text("#!/bin/bash\n" + program)
+    clock.chmod(0o755)
+    ran, calls = ci(tmp_path, PATH=f"{clock.parent}:{os.environ['PATH']}")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "CUT OFF, as the hour is over: make test-cluster" in ran.stdout
+    assert calls[-1].startswith("down")
+
+
 @pytest.mark.parametrize("broken", ["build", "up", "image"])
 def test_a_cluster_that_cannot_be_had_is_skipped_by_name(tmp_path: Path, broken: str) -> None:
     ran, calls = ci(tmp_path, BROKEN=broken)
