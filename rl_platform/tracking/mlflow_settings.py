@@ -40,7 +40,7 @@ class MlflowSettings:
     @property
     def shown_uri(self) -> str:
         """The server's URI for messages, without a password in it."""
-        return re.sub(r"//[^/@]*@", "//", self.tracking_uri)
+        return without_password(self.tracking_uri)
 
     def save(self, run_dir: Path) -> None:
         """Raises OSError."""
@@ -49,6 +49,11 @@ class MlflowSettings:
     def ended(self, status: str) -> MlflowSettings:
         """The same with a final status: FINISHED, FAILED or KILLED."""
         return replace(self, status=status)
+
+
+def without_password(text: str) -> str:
+    """The text with what stands before the host left out of the URIs in it."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def load_settings(run_dir: Path) -> MlflowSettings | None:
@@ -76,7 +81,9 @@ def tracking_server(job: TrainingJob, run_dir: Path) -> str:
 
     Raises ValueError where the variable holds what MLflow could not use: it would be told at the run's end.
     """
-    uri = job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI") or own_store(run_dir)
+    uri = job.spec.tracking.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return own_store(run_dir)  # the folder's path may hold whatever paths hold
     if not re.fullmatch(patterns.TRACKING_URI, uri):
         raise ValueError(f"MLFLOW_TRACKING_URI is {uri!r}; {patterns.SENTENCES[patterns.TRACKING_URI]}")
     return uri
