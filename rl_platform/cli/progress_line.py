@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import TextIO
 
@@ -12,6 +13,7 @@ from rl_platform.tracking.report import Report
 
 REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0
+PHASE_SECONDS = 1.0  # a phase that takes longer shows how long, on a terminal
 NOTED = {
     "rollout/workers_lost": "{:.0f} workers lost",
     "rollout/dropped_agent_steps": "{:,.0f} steps dropped",
@@ -26,23 +28,41 @@ class ProgressLine:
         self.stop, self.stream = stop, stream or sys.stderr
         self.live = self.stream.isatty()
         self.next = 0.0
+        self.phase_ended = threading.Event()
+        self.writing = threading.Lock()
 
     def report(self, report: Report) -> None:
         now = time.monotonic()
         if now < self.next:
             return
+        self._end_phase()
         self.next = now + (REDRAW_SECONDS if self.live else LINE_SECONDS)
         self._write(self._text(report))
 
     def phase(self, name: str) -> None:
-        """What happens before and after training."""
+        """What happens before and after training; the seconds are shown while it lasts."""
+        self._end_phase()
         if name != "training":
             self._write(f"{name} ...")
+            ended = self.phase_ended = threading.Event()
+            threading.Thread(target=self._count, args=(name, ended), daemon=True).start()
 
     def close(self) -> None:
+        self._end_phase()
         if self.live:
             self.stream.write("\r\x1b[K")
             self.stream.flush()
+
+    def _end_phase(self) -> None:
+        with self.writing:
+            self.phase_ended.set()
+
+    def _count(self, name: str, ended: threading.Event) -> None:
+        began = time.monotonic()
+        while not ended.wait(PHASE_SECONDS if self.live else LINE_SECONDS):
+            with self.writing:
+                if not ended.is_set():
+                    self._write(f"{name} ... {time.monotonic() - began:.0f} s")
 
     def _write(self, text: str) -> None:
         self.stream.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")

@@ -43,6 +43,8 @@ def main() -> int:
     except TrainingFailed as failure:
         log.error("%s", failure, exc_info=failure.__cause__)
         result = failure.result
+    if result.message and result.state != "Failed":
+        log.warning("%s", result.message)
     log.info("%s: %s after %d env steps", result.state, result.reason, result.env_steps)
     return int(result.exit_code)
 

@@ -25,7 +25,9 @@ from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, pr
 from rl_platform.serving.registry_process import RegistryProcess, RegistryStopped
 from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import IMAGE_ENV
+from rl_platform.tracking.mlflow_settings import without_password
 from rl_platform.tracking.mlflow_tracker import MlflowTracker
+from rl_platform.tracking.reaching import why_away
 
 CHAMPIONS = "champions.partial"  # where the present ones are while they are compared with
 
@@ -48,10 +50,12 @@ def promote(
     Raises RegistryStopped where the run is asked to stop meanwhile.
     """
     candidate = _best(attempt, result)
-    # Whoever is first to a new store migrates it: that must be one process.
-    run_id = attempt.telemetry.run_id(attempt.asked_to_stop)
     names = {policy: _model_name(attempt, policy) for policy in attempt.assembly.run.trained}
+    run_id = None
     try:
+        _reach(attempt, tracker.tracking_uri)
+        # Whoever is first to a new store migrates it: that must be one process.
+        run_id = attempt.telemetry.run_id(attempt.asked_to_stop)
         champions = _champions(attempt, names, tracker.tracking_uri, registry)
         alias, why = _decide(attempt, candidate, champions)
         models = [
@@ -61,7 +65,8 @@ def promote(
             for policy, name in names.items()
         ]
     except (RegistryError, BundleError) as error:
-        result.message = (
+        attempt.telemetry.server_away = run_id is None
+        result.message = without_password(
             f"the model was not registered: {error}; register it later with rlp flush {attempt.folder.path}"
         )
         return None
@@ -69,6 +74,15 @@ def promote(
         shutil.rmtree(attempt.folder.path / CHAMPIONS, ignore_errors=True)
     others = ", ".join(model.uri for model in models[1:])
     return replace(models[0], message=f"{models[0].message}; also {others}") if others else models[0]
+
+
+def _reach(attempt: Attempt, server: str) -> None:
+    """MLflow itself would try an absent server for minutes. Raises RegistryError, RegistryStopped."""
+    away = why_away(server, attempt.asked_to_stop)
+    if attempt.asked_to_stop():
+        raise RegistryStopped
+    if away is not None:
+        raise RegistryError(away)
 
 
 def _best(attempt: Attempt, result: Result) -> Candidate:

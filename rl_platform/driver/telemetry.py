@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from rl_platform.tracking.mlflow_tracker import MlflowTracker, Status
     from rl_platform.tracking.prometheus import RunMetrics
 
-FLUSH_SECONDS = 120.0
+FLUSH_SECONDS = 60.0
 DRAINED_SECONDS = 5.0  # whoever stopped the run waits, and the next attempt sends what is left
+AWAY_SECONDS = 10.0  # a server that was given up a moment before
 RUN_ID_SECONDS = 60.0
 MESSAGE_LENGTH = 2048
 MLFLOW_STATUS: dict[State, Status] = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}
@@ -60,6 +61,7 @@ class Telemetry:
         self.log = ProgressLog(folder.progress)
         self.log.truncate_after(resumed_at)
         self.tracker: MlflowTracker | None = None
+        self.server_away = False  # MLflow has taken nothing yet when the model is to be registered
         self.metrics: RunMetrics | None = None
         self.endpoints: DriverEndpoints | None = None
         self._checkpoint: CheckpointRef | None = None
@@ -67,6 +69,12 @@ class Telemetry:
         self._changed = _changed_since_written()
         self._edges = EdgeFigures()
         self._open_endpoints()
+
+    @property
+    def at_server(self) -> str:
+        """Where MLflow is, for messages, where it is a server and may be away; empty otherwise."""
+        uri = self.tracker.shown_uri if self.tracker is not None else ""
+        return f" at {uri}" if uri.startswith("http") else ""
 
     def run_id(self, stop: Callable[[], bool]) -> str | None:
         """MLflow's run, once its child process has made it; None where the server does not answer in time."""
@@ -136,7 +144,8 @@ class Telemetry:
         """Flush until ``stop`` says otherwise, show the final progress until it is acknowledged, close."""
         self.log.close()
         if self.tracker is not None:
-            seconds = DRAINED_SECONDS if result.state == "Drained" else FLUSH_SECONDS
+            seconds = AWAY_SECONDS if self.server_away else FLUSH_SECONDS
+            seconds = DRAINED_SECONDS if result.state == "Drained" else seconds
             self.tracker.finish(MLFLOW_STATUS[result.state], seconds, stop)
         if self.endpoints is not None:
             self.endpoints.publish(self._final(result))

@@ -69,7 +69,8 @@ def train(
                 phase("saving")
                 attempt.save_last()
                 _conclude(attempt, outcome, reason, phase)
-                phase("tracking")
+            if outcome.telemetry is not None and outcome.telemetry.tracker is not None:
+                phase(f"tracking{outcome.telemetry.at_server}")
             outcome.close(drain)
     if outcome.result.state == "Failed":
         raise TrainingFailed(outcome.result) from outcome.cause
@@ -103,7 +104,7 @@ def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Cal
             return
         outcome.end(reason)
         if tracker is not None and registry is not None:
-            phase("registering")
+            phase(f"registering{attempt.telemetry.at_server}")
             outcome.result.model = promote(attempt, outcome.result, tracker, registry)
     except RegistryStopped:
         outcome.end(StopReason.DRAINED, "the model is not registered yet: --resume does it")

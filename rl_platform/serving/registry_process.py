@@ -49,6 +49,7 @@ class RegistryProcess:
 
     def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
         self._stop = stop
+        self._asked = False
         # Nobody reads errors while it runs: in a file they cannot fill a pipe and stop it.
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
@@ -75,8 +76,8 @@ class RegistryProcess:
         )
 
     def close(self) -> None:
-        """Let it end; kill it where it does not, or where nobody waits for it."""
-        if self._stop():
+        """Let it end; kill it where it does not, where nobody waits for it, and where it was not needed."""
+        if self._stop() or not self._asked:
             self._process.kill()
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
@@ -93,6 +94,7 @@ class RegistryProcess:
     def _ask(self, call: str, **arguments: Any) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._asked = True
         try:
             self._process.stdin.write(json.dumps({"call": call, "with": arguments}) + "\n")
             self._process.stdin.flush()

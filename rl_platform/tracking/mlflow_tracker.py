@@ -70,6 +70,11 @@ class MlflowTracker:
         """The server: as the job says, as MLFLOW_TRACKING_URI says, or sqlite in the run's folder."""
         return self._settings.tracking_uri
 
+    @property
+    def shown_uri(self) -> str:
+        """`tracking_uri` for messages, without a password in it."""
+        return self._settings.shown_uri
+
     def run_id(self) -> str | None:
         """MLflow's id of the run, once the child has made it; read from its file until then."""
         if self._run_id is None:

@@ -59,6 +59,22 @@ def test_a_signal_while_registering_ends_the_run_promptly_and_resume_registers_i
     assert result["weightsDigest"] == stopped["weightsDigest"], "nothing was trained again"
 
 
+@pytest.mark.slow
+def test_a_server_that_never_answers_is_left_to_flush_within_a_minute(tmp_path: Path) -> None:
+    with mute_server() as uri:
+        server = f"--set=spec.tracking.mlflowUri={uri.replace('//', '//me:secret@')}"
+        process = started(tmp_path, "run", CARTPOLE, *TRACKED, server, "--output", "run")
+        wait_for_text(process, tmp_path, f"registering at {uri} ...")
+        began = time.monotonic()
+        assert process.wait(400) == 0, (tmp_path / "stderr.txt").read_text()
+        assert time.monotonic() - began < 90.0  # it takes 35 s, and more on a busy machine
+    result = result_of(tmp_path / "run")
+    assert (result["state"], result["model"]) == ("Succeeded", None)
+    assert f"MLflow at {uri} did not answer" in result["message"]
+    assert "rlp flush run" in result["message"]
+    assert f"tracking at {uri} ..." in (tmp_path / "stderr.txt").read_text()
+
+
 def versions_in(store: Path) -> int:
     with contextlib.closing(sqlite3.connect(store)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM model_versions").fetchone()
@@ -85,6 +101,14 @@ def test_resume_of_a_finished_run_changes_nothing_and_says_the_same(tmp_path: Pa
     result = result_of(run)
     assert (result["evaluation"]["episodes"], result["model"]["version"]) == (3, "1")
     assert versions_in(run / "mlflow.db") == 1
+
+
+def test_a_path_with_spaces_and_letters_of_any_language_is_a_place_like_any_other(tmp_path: Path) -> None:
+    place = tmp_path / "mes modèles 模型"
+    place.mkdir()
+    ran = rlp(place, "run", CARTPOLE, *TRACKED, "--output", "rün 1", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert result_of(place / "rün 1")["model"]["version"] == "1"
 
 
 def test_a_tracking_server_that_cannot_be_one_is_refused_before_the_run(tmp_path: Path) -> None:
