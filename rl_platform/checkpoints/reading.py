@@ -76,8 +76,11 @@ def newest(storage: Storage) -> CheckpointRef | None:
         return next(whole(storage), None)
 
 
-def whole(storage: Storage) -> Iterator[CheckpointRef]:
-    """All whole checkpoints, newest first; skips what has no valid manifest or not the files it names."""
+def whole(storage: Storage, skipped: list[CheckpointError] | None = None) -> Iterator[CheckpointRef]:
+    """All whole checkpoints, newest first; skips what has no valid manifest or not the files it names.
+
+    Why is added to ``skipped``, but for those without a manifest: they were never finished.
+    """
     for attempt in sorted(numbers(storage, ""), reverse=True):
         for sequence in sorted(numbers(storage, str(attempt)), reverse=True):
             try:
@@ -88,6 +91,8 @@ def whole(storage: Storage) -> Iterator[CheckpointRef]:
                 continue
             except CheckpointError as error:
                 log.warning("skipping a checkpoint: %s", error)
+                if skipped is not None:
+                    skipped.append(error)
 
 
 def read_ref(storage: Storage, path: str) -> CheckpointRef:

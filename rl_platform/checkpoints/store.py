@@ -111,17 +111,18 @@ class CheckpointStore:
 
         Raises CheckpointError where there are checkpoints and none of them can be read.
         """
-        problem: CheckpointError | None = None
-        for ref in self.refs():
+        problems: list[CheckpointError] = []
+        for ref in reading.whole(self._storage, problems):
             try:
                 return ref, reading.load(ref)
             except CheckpointError as error:
                 log.warning("falling back to an older checkpoint: %s", error)
-                problem = problem or error
-        if problem:
+                problems.append(error)
+        if problems:
             raise CheckpointError(
-                f"none of the checkpoints at {self.uri} can be read; the newest: {problem}"
-            ) from problem
+                f"none of the checkpoints at {self.uri} can be read (to start afresh, remove them, or run "
+                f"with --overwrite); the newest: {problems[0]}"
+            ) from problems[0]
         return None
 
     def pin(self, ref: CheckpointRef, name: str = "best") -> None:

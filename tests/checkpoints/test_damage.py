@@ -67,6 +67,20 @@ def test_a_cut_or_missing_file_is_named_and_the_older_checkpoint_is_the_latest(
     assert resolve(store.uri) == older
 
 
+@pytest.mark.parametrize("file", ["manifest.json", "a.safetensors"])
+def test_where_none_is_whole_nobody_goes_on_as_if_there_had_been_none(
+    saved: tuple[CheckpointStore, CheckpointRef, CheckpointRef], file: str
+) -> None:
+    store, *refs = saved
+    for ref in refs:
+        (Path(ref.uri) / file).write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"none of the checkpoints.*to start afresh.*2"):
+        store.load_latest()
+    for ref in refs:
+        (Path(ref.uri) / "manifest.json").unlink()  # as a run leaves it that was killed while saving
+    assert store.load_latest() is None
+
+
 def test_a_lost_folder_is_an_error_that_names_it(
     saved: tuple[CheckpointStore, CheckpointRef, CheckpointRef],
 ) -> None:
