@@ -103,7 +103,11 @@ def _parser() -> argparse.ArgumentParser:
 
     plot = commands.add_parser("plot", help="learning curves of one or several runs as a PNG")
     plot.add_argument("folders", nargs="+", metavar="DIR")
-    plot.add_argument("--output", metavar="PNG", default="learning-curves.png")
+    plot.add_argument(
+        "--output",
+        metavar="PNG",
+        help="default: learning-curves.png, of one run in its folder, of several here",
+    )
     plot.set_defaults(command=_plot)
 
     algorithms = commands.add_parser("algorithms", help="what there is: fields, defaults, plans")

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 Taking = Literal["new", "overwrite", "resume"]
+PICTURE = "learning-curves.png"  # where `rlp plot` draws the run
 OVERWRITTEN = frozenset(
-    {"spec.yaml", "progress.jsonl", "checkpoints", "result.json", "policy", "tracking", "logs"}
+    {"spec.yaml", "progress.jsonl", "checkpoints", "result.json", "policy", "tracking", "logs", PICTURE}
 )
 """What ``--overwrite`` removes. MLflow's store stays: a new champion is compared with the old one."""
 

@@ -117,7 +117,8 @@ def test_an_environment_that_fails_ends_in_a_failure_that_names_it(tmp_path: Pat
     assert ran.returncode == 1, ran.stderr
     assert "the motor is on fire" in ran.stderr
     assert "CartPole-v1" in ran.stderr
-    assert "Traceback" not in ran.stderr
+    assert "broken.py" in ran.stderr
+    assert "rl_platform" not in ran.stderr, "of the traceback, what is the user's"
     assert result_of(tmp_path / "runs" / "cartpole-ppo")["reason"] == "EnvironmentFault"
 
 
@@ -143,6 +144,11 @@ def test_plot_draws_a_png(workplace: Path, run: Path) -> None:
     ran = rlp(workplace, "plot", run, "--output", "curve.png")
     assert ran.returncode == 0, ran.stderr
     assert (workplace / "curve.png").read_bytes().startswith(b"\x89PNG")
+    unnamed = rlp(workplace, "plot", run)
+    assert (unnamed.returncode, Path(unnamed.stdout.strip())) == (0, run / "learning-curves.png")
+    assert (run / "learning-curves.png").is_file()
+    several = rlp(workplace, "plot", run, run)
+    assert (several.returncode, several.stdout) == (0, "learning-curves.png\n"), several.stderr
 
 
 def test_plotting_a_folder_without_a_run_is_an_input_error(tmp_path: Path) -> None:
