@@ -37,9 +37,10 @@ DRIFTS = ("drift_holds_what_is_new",)
 STOPS = ("resumed_after_a_stop",)
 BAD = ("bad_configuration", "service_account_not_labelled", "overrides_refused")
 LOST_CLUSTERS = ("succeeds_with_learners",)
-LOST_JOBS = ("deleted_while_provisioning",)
 KUBERAY_AWAY = ("head_fails_while_kuberay_is_away",)
 CONTACT = ("tests/rl_operator/test_contact.py::test_what_is_not_ordered_is_not_submitted",)
+OBSERVING = ("tests/rl_operator/test_observing.py",)
+STALE = ("tests/rl_operator/test_reconcile.py",)
 DECIDING = ("tests/rl_operator/test_decide.py",)
 
 PLANTS: tuple[Plant, ...] = (
@@ -127,7 +128,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant("acting", "_delete", "never", "if not found and", "", LOST_CLUSTERS),
     Plant("acting", "_perform", "skip-statement", "_patch(", "pass", SIZES),
     # observing
-    Plant("observing", "observe", "never", "if pod is None:", "", HEADS),
+    Plant("observing", "observe", "never", "if pod is None:", "", (), OBSERVING),
     Plant(
         "observing",
         "observe",
@@ -146,7 +147,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "reconcile", "_write_status", "drop-entry", "'metadata': {'resourceVersion'", "'metadata': {},", HEADS
     ),
-    Plant("reconcile", "reconcile", "never", "decision.makes_cluster and", "", LOST_JOBS),
+    Plant("reconcile", "reconcile", "never", "decision.makes_cluster and", "", (), STALE),
     Plant("reconcile", "_write_status", "skip-statement", "still_there(job)", "pass", DEAF),
     # contact
     Plant(
