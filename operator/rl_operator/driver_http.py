@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from rl_operator.driver_contact import Head
 from rl_operator.names import DRIVER_PORT
@@ -59,7 +60,7 @@ class DriverHttp:
 def read_progress(body: bytes) -> Progress | None:
     """A driver of a later version may say more than is known here: that is left out."""
     try:
-        document = json.loads(body)
+        document = from_json(body)
         try:
             return _parsed(document)
         except ValidationError as error:

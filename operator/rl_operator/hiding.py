@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
 
 from rl_operator.driver_contact import DriverSighting
 from rl_platform.spec.driver_protocol import Progress
 
 HIDDEN = "[hidden]"
 _SHAPES = re.compile(
-    r"(?i)(?<=bearer )[^\s\"',}]+"
+    r"(?i)(?<=bearer )[\"']?[^\s\"',}]+"
     r"|rlp_[0-9a-f]{64}"  # the token of a job
     r"|(?<=://)[^\s/@:\"']*:[^\s/@\"']+(?=@)"  # scheme://name:password@host
 )
 
 
 def hide(text: str) -> str:
-    """Without what is shaped like a secret."""
-    return _SHAPES.sub(HIDDEN, text)
+    """Without what is shaped like a secret; no longer than it was, so that it fits where it stood."""
+    return _SHAPES.sub(lambda secret: HIDDEN[: len(secret[0])], text)
 
 
 def hide_in_sighting(seen: DriverSighting) -> DriverSighting:
     """A driver, its log and Ray say what they like, and most of it is written down."""
     progress = seen.progress
     if progress is not None:
-        text = progress.model_dump_json(by_alias=True)
-        if (shown := hide(text)) != text:
-            progress = Progress.model_validate_json(shown)
+        said = progress.model_dump(mode="json", by_alias=True)
+        if (shown := _hidden(said)) != said:
+            progress = _read(shown)
     return replace(
         seen,
         message=hide(seen.message),
@@ -35,3 +39,20 @@ def hide_in_sighting(seen: DriverSighting) -> DriverSighting:
         log_tail=hide(seen.log_tail),
         progress=progress,
     )
+
+
+def _hidden(said: Any) -> Any:
+    """Text by text: in a document as a whole, what hides the secret could take a quote with it."""
+    if isinstance(said, str):
+        return hide(said)
+    if isinstance(said, dict):
+        return {_hidden(name): _hidden(value) for name, value in said.items()}
+    return [_hidden(it) for it in said] if isinstance(said, list) else said
+
+
+def _read(document: Any) -> Progress | None:
+    """None where it is a secret that made a field valid: then nothing of it is shown."""
+    try:
+        return Progress.model_validate_json(json.dumps(document))
+    except ValidationError:
+        return None

@@ -62,9 +62,9 @@ class JobsApi:
         exit_code = document.get("driver_exit_code")
         return Submission(
             state,
-            str(document.get("message") or "")[-MESSAGE_LENGTH:],
+            _text(document.get("message"))[-MESSAGE_LENGTH:],
             exit_code if isinstance(exit_code, int) else None,
-            str(document.get("driver_node_id") or ""),
+            _text(document.get("driver_node_id")),
         )
 
     def submit(self, submission_id: str, entrypoint: str, env: Sequence[tuple[str, str]]) -> None:
@@ -108,12 +108,17 @@ class JobsApi:
             raise Unreachable(str(error)) from None
 
 
+def _text(said: object) -> str:
+    """Half a surrogate pair, as Python has for the bytes of a file name, could not be written down."""
+    return str(said or "").encode("utf-8", "replace").decode()
+
+
 def _document(response: Response) -> dict[str, Any]:
     if response.status != 200:
         raise Unreachable(f"the Jobs API answered with status {response.status}")
     try:
         document = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise Unreachable("the Jobs API answered with something that is no JSON object")

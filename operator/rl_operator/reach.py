@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import json
+import socket
 import time
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
+
+from pydantic_core import from_json
 
 from rl_operator.driver_contact import Head
 from rl_operator.runtime.resources import PODS
@@ -42,6 +44,7 @@ class ThroughApiServer:
                 request.content_type,
                 request.headers,
                 request.timeout_seconds,
+                MAX_BYTES,
             )
         )
         if response.status >= 400 and (said := _said_by_api_server(response.body)) is not None:
@@ -62,9 +65,11 @@ class Direct:
             headers["Content-Type"] = request.content_type
         connection = http.client.HTTPConnection(head.ip, port, timeout=request.timeout_seconds)
         try:
+            connection.connect()
+            connection.sock = _Bounded(connection.sock, until)
             connection.request(request.method, target, request.body, headers)
             answer = connection.getresponse()
-            body = _read(connection, answer, until)
+            body = _read(answer)
         except (OSError, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__
             raise ConnectionLost(f"{head.pod} ({head.ip}:{port}) did not answer: {reason}") from None
@@ -73,16 +78,26 @@ class Direct:
         return Response(answer.status, body, {name.lower(): value for name, value in answer.getheaders()})
 
 
-def _read(connection: http.client.HTTPConnection, answer: http.client.HTTPResponse, until: float) -> bytes:
-    """All of it, however slowly it drips, within the time and MAX_BYTES."""
+class _Bounded(socket.socket):
+    """A connection that ends at a time of the monotonic clock, however slowly status, headers or body drip."""
+
+    def __init__(self, connected: socket.socket, until: float) -> None:
+        super().__init__(connected.family, connected.type, connected.proto, fileno=connected.detach())
+        self._until = until
+
+    def recv_into(self, *arguments: Any, **keywords: Any) -> int:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out while reading the answer")
+        self.settimeout(left)
+        return super().recv_into(*arguments, **keywords)
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """All of it, within MAX_BYTES."""
     parts: list[bytes] = []
     size = 0
     while True:
-        left = until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out while reading the answer")
-        if connection.sock is not None:
-            connection.sock.settimeout(left)
         part = answer.read1(CHUNK_BYTES)
         if not part:
             return b"".join(parts)
@@ -95,7 +110,7 @@ def _read(connection: http.client.HTTPConnection, answer: http.client.HTTPRespon
 def _said_by_api_server(body: bytes) -> str | None:
     """The message of a Status document: neither Ray nor the driver answers with one."""
     try:
-        document = json.loads(body)
+        document = from_json(body)
     except ValueError:
         return None
     if not isinstance(document, dict) or document.get("kind") != "Status":

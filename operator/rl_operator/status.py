@@ -5,6 +5,7 @@ Conditions are the truth for programs; ``phase`` is one word for people, made fr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rl_operator import names
@@ -28,7 +29,7 @@ from rl_platform.spec.status import (
     TrainingJobStatus,
 )
 
-MESSAGE_LENGTH = 2000
+MESSAGE_LENGTH, REASON_LENGTH = 2000, 128
 KUBERAY_SECONDS = 60.0  # a KubeRay that runs takes a RayCluster up in one or two
 
 
@@ -116,13 +117,19 @@ def _conditions(
             Condition(
                 type=type_,
                 status=new.status,
-                reason=new.reason,
+                reason=_one_word(new.reason),
                 message=new.message[:MESSAGE_LENGTH],
                 last_transition_time=old.last_transition_time if same and old else written(seen.now),
                 observed_generation=seen.job.generation,
             )
         )
     return tuple(made)
+
+
+def _one_word(reason: str) -> str:
+    """What others give as a reason, in events say, may be anything; a condition's is one word."""
+    word = re.sub(r"^[^A-Za-z]+|[^A-Za-z0-9]", "", reason)[:REASON_LENGTH]
+    return word or "Warning"
 
 
 def _cluster_ready(seen: Observed, status: TrainingJobStatus) -> Holds:

@@ -16,8 +16,10 @@ from rl_operator import jobs_api
 from rl_operator.contact import contact, unfulfilled
 from rl_operator.driver_contact import DriverOrder, DriverSighting, Head, JobState
 from rl_operator.driver_http import read_progress
+from rl_operator.names import DASHBOARD_PORT
 from rl_operator.reach import Direct, ThroughApiServer
 from rl_operator.runtime.transport import ConnectionLost, Request, Response
+from rl_platform.spec.conditions import FailureReason
 from rl_platform.spec.driver_protocol import (
     ATTEMPT_ENV,
     JOB_FILE_ENV,
@@ -26,6 +28,7 @@ from rl_platform.spec.driver_protocol import (
     TOKEN_FILE_ENV,
     Desired,
     ExitCode,
+    FailureProgress,
     Progress,
     ProgressState,
 )
@@ -222,6 +225,7 @@ class Answers:
         Response(200, b'{"status": "ASLEEP"}'),
         Response(200, b"{}"),
         Response(302, b""),
+        Response(200, b"[" * 10**6),
     ],
 )
 def test_anything_but_a_job_and_404_is_no_answer(answer: Response | None) -> None:
@@ -246,12 +250,15 @@ def test_a_head_without_an_address_is_not_looked_for_on_this_machine() -> None:
         Direct().send(Head("ns", "head", "uid", ""), 8265, Request("GET", "/"))
 
 
-def test_a_call_takes_no_longer_than_it_may_even_if_the_answer_drips() -> None:
+@pytest.mark.parametrize(
+    "begins", [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "]
+)
+def test_a_call_takes_no_longer_than_it_may_even_if_the_answer_drips(begins: bytes) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def drip() -> None:
         connection, _ = listener.accept()
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        connection.sendall(begins)
         try:
             while True:
                 connection.sendall(b"x")
@@ -278,3 +285,35 @@ def test_progress_of_a_later_driver_is_read_without_what_is_unknown() -> None:
     assert read_progress(b"not JSON") is None
     assert read_progress(b'{"state": "Training"}') is None
     assert read_progress(b"[1]") is None
+    assert read_progress(b"[" * 10**6) is None
+
+
+def test_what_ray_says_can_be_written_down_whatever_it_is() -> None:
+    said = b'{"status": "FAILED", "message": "\\udc80 is no file", "driver_exit_code": 1}'
+    assert contact(order_for(), None, Answers(Response(200, said)), 5.0).message == "? is no file"
+
+
+class Speaks:
+    """A head whose driver runs and says one thing."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress.model_dump_json(by_alias=True).encode()
+
+    def send(self, head: Head, port: int, request: Request) -> Response:
+        return Response(200, b'{"status": "RUNNING"}' if port == DASHBOARD_PORT else self._progress)
+
+
+@pytest.mark.parametrize("quote", ["", '"', "'", "\\"])
+def test_a_secret_in_what_a_driver_says_is_hidden_and_the_rest_is_heard(quote: str) -> None:
+    message = f"refused: Bearer {quote}abcdef{quote} at line 1\nof the file"
+    said = Progress(
+        attempt=1,
+        state=ProgressState.FAILED,
+        failure=FailureProgress(reason=FailureReason.INTERNAL_ERROR, message=message),
+        mlflow_run_id="bearer a" + "," * 56,
+    )
+    progress = contact(order_for(), None, Speaks(said), 5.0).progress
+    assert progress is not None
+    assert progress.failure is not None
+    assert progress.failure.message.endswith("line 1\nof the file")
+    assert "abcdef" not in progress.failure.message

@@ -16,7 +16,7 @@ from rl_operator.decide import decide
 from rl_operator.decision import Create, Decision, Delete, KeepLog, Patch
 from rl_operator.driver_contact import JobState
 from rl_operator.names import ROLLOUTS
-from rl_operator.observed import Observed
+from rl_operator.observed import Observed, Pending
 from rl_operator.runtime.resources import RAY_CLUSTERS
 from rl_operator.status import compose
 from rl_operator.suspend import Pressure, asked_before, pressure
@@ -388,3 +388,12 @@ def test_a_spec_that_no_model_accepts_is_refused_with_its_path() -> None:
     assert reason(status, ConditionType.SUCCEEDED) == ("False", "BadConfiguration")
     told = next(it.message for it in status.conditions if it.type == ConditionType.SUCCEEDED)
     assert "spec.algorithm.ppo.clipRange" in told
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("Failed to pull", "Failedtopull"), ("x-y", "xy"), ("9!", "Warning"), ("A" * 200, "A" * 128)],
+)
+def test_a_reason_of_somebody_else_is_made_one_word(given: str, shown: str) -> None:
+    _, status = after(seen(job(waiting()), pods=(), warning=Pending(given, "as it was said")))
+    assert reason(status, ConditionType.CLUSTER_READY) == ("False", shown)

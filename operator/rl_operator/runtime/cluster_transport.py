@@ -12,6 +12,7 @@ import re
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,17 @@ class ClusterTransport:
         return tuple(word for key in keys for word in key.split() if len(word) >= 8)
 
     def send(self, request: Request) -> Response:
-        answer = self._open(request, stream=False)
-        return Response(answer.status, answer.data, _lower(answer))
+        if request.most_bytes is None:
+            answer = self._open(request, stream=False)
+            return Response(answer.status, answer.data, _lower(answer))
+        until = time.monotonic() + request.timeout_seconds
+        answer = self._open(request, stream=True)
+        try:
+            return Response(answer.status, _bounded(answer, request.most_bytes, until), _lower(answer))
+        except (urllib3.exceptions.HTTPError, OSError) as lost:
+            raise ConnectionLost(f"{request.method} {request.path}: {_why(lost)}") from None
+        finally:
+            answer.close()  # what is left of it is not waited for
 
     def stream(self, request: Request) -> Iterator[bytes]:
         answer = self._open(request, stream=True)
@@ -216,6 +226,19 @@ def _chunks(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         return
     while chunk := answer.read1(READ_BYTES):
         yield chunk
+
+
+def _bounded(answer: urllib3.BaseHTTPResponse, most_bytes: int, until: float) -> bytes:
+    """As it comes: what is compressed stays so, since a little of it may become a lot."""
+    parts, size = [], 0
+    while part := answer.read1(READ_BYTES, decode_content=False):
+        size += len(part)
+        if size > most_bytes:
+            raise OSError(f"the answer has more than {most_bytes} bytes")
+        if time.monotonic() > until:
+            raise TimeoutError("timed out while reading the answer")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _status_line(answer: urllib3.BaseHTTPResponse) -> bytes:

@@ -9,7 +9,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. ``path`` begins with a slash and is not encoded; ``timeout_seconds``: connect and read."""
+    """One call. ``path`` begins with a slash and is not encoded; ``timeout_seconds``: connect and read.
+
+    ``most_bytes`` for an answer of somebody who is not trusted: a longer one, or one that takes longer than
+    ``timeout_seconds`` as a whole, is none.
+    """
 
     method: str
     path: str
@@ -18,6 +22,7 @@ class Request:
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # tokens are in them
     timeout_seconds: float = 30.0
+    most_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

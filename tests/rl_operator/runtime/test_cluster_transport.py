@@ -8,6 +8,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,10 @@ class Scripted:
                 if asked.startswith(b"POST") and asked.endswith(b"\r\n\r\n"):
                     asked += client.recv(1 << 16)
                 self.asked.append(asked)
-                for piece in self._pieces:
-                    client.sendall(piece)
-                    time.sleep(0.05)
+                with suppress(OSError):  # nobody waits for the rest
+                    for piece in self._pieces:
+                        client.sendall(piece)
+                        time.sleep(0.05)
                 if self._wait:
                     time.sleep(5)
 
@@ -101,6 +103,21 @@ def test_a_call_carries_token_path_query_and_body(tmp_path: Path) -> None:
         assert line in asked.lower()
     assert asked.endswith("[1]")
     assert transport.secrets() == (TOKEN,)
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 1000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"]
+)
+def test_an_answer_of_somebody_else_is_bounded_in_length_and_time(tmp_path: Path, framing: bytes) -> None:
+    """A head behind the API server may say more than there is memory for, or never come to an end."""
+    drops = [b"1\r\nx\r\n" if b"chunked" in framing else b"x"] * 40
+    transport = connect(kubeconfig(tmp_path, Scripted(HEAD + framing, *drops).url))
+    with pytest.raises(ConnectionLost, match="more than 10 bytes"):
+        transport.send(Request("GET", "/", timeout_seconds=60.0, most_bytes=10))
+    with pytest.raises(ConnectionLost, match="timed out"):
+        transport.send(Request("GET", "/", timeout_seconds=0.5, most_bytes=10**6))
+    short = Scripted(HEAD + b"Content-Length: 2\r\n\r\n{}")
+    assert connect(kubeconfig(tmp_path, short.url)).send(Request("GET", "/", most_bytes=2)).body == b"{}"
 
 
 def test_lines_come_as_they_arrive_and_whole(tmp_path: Path) -> None:
