@@ -79,7 +79,7 @@ class Direct:
 
 
 class _Bounded(socket.socket):
-    """A connection that ends at a time of the monotonic clock, however slowly status, headers or body drip."""
+    """Ends at a time of the monotonic clock, however slowly status line, headers or body drip."""
 
     def __init__(self, connected: socket.socket, until: float) -> None:
         super().__init__(connected.family, connected.type, connected.proto, fileno=connected.detach())
