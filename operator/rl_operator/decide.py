@@ -63,7 +63,7 @@ def begin(seen: Observed, last: DriverStatus | None) -> Decision:
     lost = last is not None and last.outcome is DriverOutcome.LOST
     if lost and last is not None and _lives(seen, last):
         return Decision(status, writes=delete_cluster(seen), look_again_seconds=SOON_SECONDS)
-    wait = retry.backoff_seconds(last, status.failures)
+    wait = retry.backoff_seconds(last, status.failures) or retry.pace_seconds(last, seen.now)
     ended = read(last.end_time) if last is not None and last.end_time else seen.now
     attempt = status.attempt + 1
     driver = DriverStatus(

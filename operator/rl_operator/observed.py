@@ -95,6 +95,7 @@ class Pod:
     terminating: bool
     pending: Pending | None
     image: str = ""  # with its digest, once its container runs
+    cluster_uid: str = ""  # of the RayCluster that it is of
 
     @property
     def alive(self) -> bool:
@@ -118,9 +119,12 @@ class Observed:
 
     @property
     def head(self) -> Pod | None:
-        """The head that a driver can be sent to; not one that ends."""
-        heads = [it for it in self.pods if it.role == names.HEAD and it.alive and not it.terminating]
+        """The head that a driver can be sent to; not one that ends, or is left of an earlier cluster."""
+        heads = [it for it in self.of_role(names.HEAD) if self._is_of_the_cluster(it)]
         return heads[0] if heads else None
+
+    def _is_of_the_cluster(self, pod: Pod) -> bool:
+        return self.cluster is None or pod.cluster_uid in ("", self.cluster.uid)
 
     def pod(self, uid: str | None) -> Pod | None:
         return next((it for it in self.pods if it.uid == uid), None)
@@ -201,6 +205,9 @@ def pod_from(document: Json) -> Pod:
         terminating="deletionTimestamp" in metadata,
         pending=_pod_pending(conditions, status.get("containerStatuses") or ()),
         image=_image(status.get("containerStatuses") or ()),
+        cluster_uid=next(
+            (it["uid"] for it in metadata.get("ownerReferences") or () if it.get("controller")), ""
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from rl_platform.spec.runtime import RunPolicy
 from rl_platform.spec.status import DriverOutcome, DriverStatus, Failures, TrainingJobStatus
 
 APPLICATION_BACKOFF_SECONDS = (10.0, 600.0)  # after the first failure, at most
+DRAINED_PACE_SECONDS = 10.0  # from start to start
 INFRASTRUCTURE_BACKOFF_SECONDS = (2.0, 120.0)
 
 
@@ -133,6 +134,18 @@ def backoff_seconds(driver: DriverStatus | None, failures: Failures) -> float:
     else:
         return 0.0
     return float(min(most, first * 2.0 ** min(30, max(0, times - 1))))
+
+
+def pace_seconds(driver: DriverStatus | None, now: float) -> float:
+    """From its end until the next may begin, after one that drained soon after its start: a driver that does
+    so each time, by itself, counts for no budget.
+    """
+    if driver is None or driver.outcome is not DriverOutcome.DRAINED:
+        return 0.0
+    if driver.start_time is None or driver.end_time is None:
+        return 0.0
+    again = read(driver.start_time) + DRAINED_PACE_SECONDS
+    return max(0.0, again - read(driver.end_time)) if again > now else 0.0
 
 
 def active_seconds(status: TrainingJobStatus, now: float) -> float:
