@@ -22,7 +22,7 @@ _SHAPES = re.compile(
 
 def hide(text: str) -> str:
     """Without what is shaped like a secret; no longer than it was, so that it fits where it stood."""
-    return _SHAPES.sub(lambda secret: HIDDEN[: len(secret[0])], text)
+    return _SHAPES.sub(lambda it: HIDDEN if len(it[0]) >= len(HIDDEN) else "*" * len(it[0]), text)
 
 
 def hide_in_sighting(seen: DriverSighting) -> DriverSighting:

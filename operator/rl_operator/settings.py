@@ -5,13 +5,24 @@ from __future__ import annotations
 import argparse
 import hmac
 import os
+import re
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretBytes, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    ValidationError,
+)
+
+from rl_platform.spec import patterns
 
 ENVIRONMENT_PREFIX = "RLP_OPERATOR_"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -30,6 +41,13 @@ def _names(value: object) -> object:
     return (
         tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
     )
+
+
+def _are_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [it for it in names if not re.fullmatch(patterns.DNS_LABEL, it)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: no name of a namespace; separate names by commas")
+    return names
 
 
 def in_cluster() -> bool:
@@ -63,7 +81,7 @@ class Settings(BaseModel):
         default=None, description="File; absent: KUBECONFIG, pod, ~/.kube/config."
     )
     context: str | None = Field(default=None, description="Of the kubeconfig; absent: its current one.")
-    namespaces: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+    namespaces: Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_are_names)] = Field(
         default=(), description="Comma-separated; none: all."
     )
     operator_namespace: str = Field(

@@ -23,10 +23,11 @@ def tell(events: Events, job: Job, new: TrainingJobStatus) -> None:
         old = before.get(condition.type)
         if old is not None and (old.status, old.reason) == (condition.status, condition.reason):
             continue
-        if old is None and condition.status != "True":
+        kind = _kind(condition, new)
+        if old is None and condition.status != "True" and kind == "Normal":
             continue  # the first visit says nothing of most of them
         text = f"{condition.type} is {condition.status}. {condition.message}".strip()
-        events.emit(job, _kind(condition, new), condition.reason, text)
+        events.emit(job, kind, condition.reason, text)
 
 
 def _kind(condition: Condition, status: TrainingJobStatus) -> str:

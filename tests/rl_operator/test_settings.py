@@ -29,6 +29,8 @@ def test_a_flag_stands_over_a_variable_over_the_default(tmp_path: Path) -> None:
 def test_namespaces_are_a_list_with_commas(tmp_path: Path) -> None:
     assert read(tmp_path).namespaces == ()
     assert read(tmp_path, "--namespaces", "a, b,").namespaces == ("a", "b")
+    with pytest.raises(BadSettings, match=r"--namespaces=a b: .*no name of a namespace"):
+        read(tmp_path, "--namespaces", "a b")
 
 
 def test_every_field_but_the_key_is_a_flag_and_is_explained(

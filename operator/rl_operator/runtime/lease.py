@@ -63,6 +63,7 @@ class Elector:
         self._stop = threading.Event()
         self._seen: dict[str, Any] = {}  # the spec of the Lease, and since when it has been like that
         self._seen_at = clock()
+        self._waits_for = ""  # whom the log has named
         self._renewed_at = 0.0
         self._turned_at = clock()
         self._renewing: threading.Thread | None = None
@@ -121,6 +122,9 @@ class Elector:
             self._seen, self._seen_at = dict(spec), self._clock()
         holder = spec.get("holderIdentity") or ""
         if holder not in ("", self._identity) and self._still_held(spec):
+            if holder != self._waits_for:
+                log.info("waiting: the leader is %s", holder)
+                self._waits_for = holder
             return False
         changed = holder != self._identity
         lease["spec"] = spec | {

@@ -65,14 +65,16 @@ def holder(server: ControlPlane, namespace: str) -> str:
 
 
 def test_of_two_one_leads_and_the_other_follows_at_once_when_it_steps_down(
-    api_server: ControlPlane, namespace: str
+    api_server: ControlPlane, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", logger="rl_operator.runtime.lease")
     first, second = (Candidate(api_server, namespace, name) for name in ("first", "second"))
     first.run()
     eventually(lambda: first.leads)
     second.run()
     time.sleep(3 * QUICK.retry)
     assert not second.leads
+    assert caplog.text.count("waiting: the leader is first") == 1
     assert holder(api_server, namespace) == "first"
     first.elector.release()
     assert not first.leads
