@@ -16,7 +16,7 @@ from rl_operator.decide import decide
 from rl_operator.decision import Create, Decision, Delete, KeepLog, Patch
 from rl_operator.driver_contact import JobState
 from rl_operator.names import ROLLOUTS
-from rl_operator.observed import Observed, Pending
+from rl_operator.observed import Observed
 from rl_operator.runtime.resources import RAY_CLUSTERS
 from rl_operator.status import compose
 from rl_operator.suspend import Pressure, asked_before, pressure
@@ -388,39 +388,3 @@ def test_a_spec_that_no_model_accepts_is_refused_with_its_path() -> None:
     assert reason(status, ConditionType.SUCCEEDED) == ("False", "BadConfiguration")
     told = next(it.message for it in status.conditions if it.type == ConditionType.SUCCEEDED)
     assert "spec.algorithm.ppo.clipRange" in told
-
-
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [("Failed to pull", "Failedtopull"), ("x-y", "xy"), ("9!", "Warning"), ("A" * 200, "A" * 128)],
-)
-def test_a_reason_of_somebody_else_is_made_one_word(given: str, shown: str) -> None:
-    _, status = after(seen(job(waiting()), pods=(), warning=Pending(given, "as it was said")))
-    assert reason(status, ConditionType.CLUSTER_READY) == ("False", shown)
-
-
-def test_the_driver_goes_to_no_head_that_is_left_of_an_earlier_cluster() -> None:
-    """Resumed while its pods still end: the old head may be ready for a moment more."""
-    old, new = pod(cluster_uid="cluster-0"), pod(uid="head-2", cluster_uid="cluster-1")
-    _, status = after(seen(job(waiting()), pods=(old,)))
-    assert status.driver is not None
-    assert status.driver.state is DriverState.WAITING
-    _, status = after(seen(job(waiting()), pods=(old, new)))
-    assert status.driver is not None
-    assert status.driver.head == "head-2"
-
-
-@pytest.mark.parametrize(("ran", "since", "waits"), [(1, 0, 9), (1, 20, None), (60, 0, None)])
-def test_a_driver_that_drains_by_itself_again_and_again_is_started_at_a_pace(
-    ran: int, since: int, waits: int | None
-) -> None:
-    ended = {
-        "state": DriverState.ENDED,
-        "outcome": DriverOutcome.DRAINED,
-        "start_time": written(NOW - since - ran),
-        "end_time": written(NOW - since),
-    }
-    _, status = after(seen(job(submitted(**ended))))
-    assert status.driver is not None
-    assert (status.attempt, status.failures) == (2, Failures())
-    assert status.driver.not_before == (written(NOW + waits) if waits else None)
