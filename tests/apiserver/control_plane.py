@@ -114,22 +114,30 @@ class ControlPlane:
 
     def install_crd(self, definition: Mapping[str, Any]) -> None:
         """Create it, or replace what is there, and wait until its kind is served."""
-        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        name = definition["metadata"]["name"]
-        status, _ = self.request("POST", path, definition)
-        if status == 409:
-            _, present = self.request("GET", f"{path}/{name}")
-            version = {"resourceVersion": present["metadata"]["resourceVersion"]}
-            status, answer = self.request(
-                "PUT", f"{path}/{name}", {**definition, "metadata": {**definition["metadata"], **version}}
-            )
-            assert status == 200, answer
+        self.server.wait_until(lambda: self._taken(definition), START_SECONDS)
         self.server.wait_until(lambda: self._served(definition), START_SECONDS)
 
     def create_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
         body = {"metadata": {"name": name, "labels": dict(labels or {})}}
         status, answer = self.request("POST", "/api/v1/namespaces", body)
         assert status == 201, answer
+
+    def _taken(self, definition: Mapping[str, Any]) -> bool:
+        """Not while an older one is being deleted: what is put there would go with it."""
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        metadata = definition["metadata"]
+        status, answer = self.request("POST", path, definition)
+        if status != 409:
+            assert status == 201, answer
+            return True
+        found, present = self.request("GET", f"{path}/{metadata['name']}")
+        if found != 200 or "deletionTimestamp" in present["metadata"]:
+            return False
+        version = {"resourceVersion": present["metadata"]["resourceVersion"]}
+        body = {**definition, "metadata": {**metadata, **version}}
+        status, answer = self.request("PUT", f"{path}/{metadata['name']}", body)
+        assert status in (200, 404, 409), answer
+        return status == 200
 
     def _served(self, definition: Mapping[str, Any]) -> bool:
         spec = definition["spec"]

@@ -43,6 +43,5 @@ def test_several_faults_are_said_at_once(jobs: TrainingJobs) -> None:
     spec = spec_with({"stop": {}, "algorithm": {}, "replay": {"shards": 2}})
     answer = jobs.try_out(json.dumps(job_of("a-job", spec)))
     assert {"spec.stop", "spec.algorithm", "spec.replay.shards"} <= set(answer.paths)
-    assert (
-        "none is set; exactly one member of ppo, a2c, impala, appo, dqn, custom is needed" in answer.message
-    )
+    assert "none is set; exactly one member of ppo, " in answer.message
+    assert " is needed, e.g. `ppo: {}`" in answer.message
