@@ -99,7 +99,7 @@ def ci(folder: Path, **environment: str) -> tuple[subprocess.CompletedProcess[st
 
 
 def test_the_cluster_is_brought_up_used_and_taken_down(tmp_path: Path) -> None:
-    ran, calls = ci(tmp_path)
+    ran, calls = ci(tmp_path, RLP_CI_FAULTS="1")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     images = "registry/rl-platform/training:ci registry/rl-platform/operator:ci"
     assert f"test-cluster somewhere {images}" in calls
