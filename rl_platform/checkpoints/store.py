@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 STATE = "state.json"
 _CLAIM = "claim.json"
 _PIN_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 
 
 class CheckpointStore:
@@ -84,9 +87,12 @@ class CheckpointStore:
         sequence = self._next_sequence()
         try:
             ref = self._write_checkpoint(checkpoint, env_steps, updates, sequence)
-        except CheckpointError:
+        except CheckpointError as error:
             # A higher attempt removes what this one has half-written: then that is the reason.
             self._refuse_if_stale()
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in _TAKEN:
+                # Left by a write whose answer never came, from a store that went away: its number is used up.
+                self._sequence = sequence + 1
             raise
         self._sequence = sequence + 1
         self._remove_old()

@@ -250,3 +250,18 @@ def test_loading_the_latest_falls_back_to_an_older_one_and_says_so(
     (Path(older.uri) / "state.json").write_bytes(b"{}" + b" " * 9)
     with pytest.raises(CheckpointError, match="none of the checkpoints"):
         store.load_latest()
+
+
+def test_a_number_taken_by_a_write_that_seemed_to_fail_is_passed_over(tmp_path: Path) -> None:
+    """A store that went away may have kept what it did not answer for; the next checkpoint is not held up."""
+    store = CheckpointStore(str(tmp_path))
+    first = store.save(checkpoint(1), 1, 1)
+    left = tmp_path / str(first.attempt) / str(first.sequence + 1)
+    left.mkdir()
+    (left / "state.json").write_text("{")
+    with pytest.raises(CheckpointError):
+        store.save(checkpoint(2), 2, 2)
+    store.save(checkpoint(2), 2, 2)
+    newest = store.latest()
+    assert newest is not None
+    assert newest.env_steps == 2
