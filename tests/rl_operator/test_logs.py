@@ -19,9 +19,11 @@ JOB_TOKEN = "rlp_" + "0123456789abcdef" * 4
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, factory = root.handlers[:], root.level, logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)  # Ray sets one of its own
     yield root
     root.handlers[:], root.level = handlers, level
+    logging.setLogRecordFactory(factory)
 
 
 def lines(form: str) -> tuple[logging.Logger, io.StringIO]:
