@@ -70,7 +70,7 @@ class RaySession:
         import ray
 
         pinned = f"rlp_{role}"
-        resources: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no types
         if os.environ.get(JOB_UID_ENV) or pinned in resources:
             return {"num_cpus": 0, "resources": {pinned: 1}}
         # On a Ray of its own they are not counted against the cores: however many there are, all begin.

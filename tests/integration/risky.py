@@ -60,7 +60,7 @@ class Risky(gymnasium.Env[Any, Any]):
         """Only the process that comes first can have it."""
         if _HELD:
             return
-        file = open(self.folder / "licence.lock", "w")  # noqa: SIM115
+        file = open(self.folder / "licence.lock", "w")  # noqa: SIM115 - held until the process ends
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
