@@ -21,7 +21,7 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLogError
-from rl_platform.workers.group import WorkersLost
+from rl_platform.workers.worker_losses import WorkersLost
 
 REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (BadConfiguration, FailureReason.BAD_CONFIGURATION),

@@ -15,7 +15,8 @@ from rl_platform.execution.fragments import HeldFragments, sampled_with, taken
 from rl_platform.execution.item import Item, Kind, Ref
 from rl_platform.execution.run import Run
 from rl_platform.workers.fragment import Fragment
-from rl_platform.workers.group import Request, WorkerGroup, WorkerLost
+from rl_platform.workers.group import Request, WorkerGroup
+from rl_platform.workers.worker_losses import WorkerLost
 
 log = logging.getLogger(__name__)
 

@@ -67,6 +67,9 @@ class Risky(gymnasium.Env[Any, Any]):
             raise RuntimeError("the licence is in use") from error
         _HELD.append(file)
 
+    def made_raises(self) -> None:
+        raise RuntimeError("the simulator lost its connection")
+
     def step_hangs(self) -> None:
         if self._first():
             time.sleep(600)

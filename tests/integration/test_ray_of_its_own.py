@@ -30,6 +30,7 @@ spec:
   tracking: {enabled: false}
   checkpoint: {everyUpdates: 40}
 """
+MARK = "RLP_TEST_OF_RAY_OF_ITS_OWN"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -44,21 +45,25 @@ class Run:
         command += ["--output", str(folder / "run"), "--quiet"]
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        environment[MARK] = str(folder)
         self.process = subprocess.Popen(command, env=environment, start_new_session=True)
-        self.family: set[int] = set()
 
     def reaches(self, env_steps: int) -> None:
-        """Wait for a checkpoint beyond so many env steps, and remember the run's processes."""
+        """Wait for a checkpoint beyond so many env steps."""
         awaited(lambda: self.process.poll() is not None or self.saved() > env_steps)
         assert self.process.poll() is None
-        self.family = {self.process.pid, *descendants(self.process.pid)}
-        assert sum("RemoteWorker" in command(pid) for pid in self.family) == 2
+        assert sum("RolloutProcess" in command(pid) for pid in self.family()) == 2
+
+    def family(self) -> set[int]:
+        """All that run and inherited the mark, whoever started them."""
+        mark = f"{MARK}={self.folder}".encode()
+        return {int(it.parent.name) for it in Path("/proc").glob("[0-9]*/environ") if mark in _bytes(it)}
 
     def end(self, number: int) -> int:
         """The exit code after a signal; nothing of the run is alive a minute later."""
         os.kill(self.process.pid, number)
         code = self.process.wait(240)
-        awaited(lambda: not any(alive(pid) for pid in self.family))
+        awaited(lambda: not self.family(), seconds=60)
         return code
 
     def result(self) -> Result:
@@ -70,8 +75,8 @@ class Run:
         return max(steps, default=-1)
 
 
-def awaited(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 240
+def awaited(condition: Callable[[], bool], seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -91,9 +96,12 @@ def command(pid: int) -> str:
         return ""
 
 
-def alive(pid: int) -> bool:
-    """Not gone, and no zombie that waits for its parent."""
-    return bool(command(pid))
+def _bytes(file: Path) -> bytes:
+    """Nothing where the process is gone, a zombie, or somebody else's."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.fixture

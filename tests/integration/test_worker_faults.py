@@ -16,7 +16,7 @@ from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.execution.remote_sampling import LOST
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.report import Report
-from rl_platform.workers.group import GIVE_UP
+from rl_platform.workers.replacement import GIVE_UP
 from tests.integration.probes import DQN, PPO, job
 from tests.integration.ray_here import ray_here as ray_here
 from tests.integration.risky import workers
@@ -94,12 +94,19 @@ def test_a_worker_that_hangs_is_replaced(risk: str, tmp_path: Path) -> None:
     assert_complete(result, lost=1)
 
 
-def test_a_worker_that_cannot_be_made_leaves_the_work_to_the_others(tmp_path: Path) -> None:
+def test_a_worker_that_cannot_be_made_leaves_the_work_to_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a node where something is missing: it is tried again less and less often, and says why."""
     folder = tmp_path / "processes"
-    result = train(risky(folder, "made_once_at_a_time"), tmp_path / "run")
+    result = train(risky(folder, "made_once_at_a_time", sleep=0.002), tmp_path / "run")
     assert result.state == "Succeeded"
     assert result.env_steps >= 4_000
     assert result.workers_lost >= 1
+    said = [record.getMessage() for record in caplog.records if "is replaced" in record.getMessage()]
+    again = [text.partition(" is replaced ")[2].partition(":")[0] for text in said]
+    assert again == ["at once", "again in 1 s", "again in 2 s", "again in 4 s"][: len(again)]
+    assert all("the licence is in use" in text for text in said)
 
 
 def failure(of: Callable[[], Result]) -> TrainingFailed:
@@ -108,12 +115,13 @@ def failure(of: Callable[[], Result]) -> TrainingFailed:
     return caught.value
 
 
-def test_an_environment_that_always_fails_ends_the_run_with_its_own_words(tmp_path: Path) -> None:
-    of = risky(tmp_path / "processes", "step_raises", replicas=1, after=0)
+@pytest.mark.parametrize("risk", ["step_raises", "made_raises"])
+def test_an_environment_that_always_fails_ends_the_run_with_its_own_words(risk: str, tmp_path: Path) -> None:
+    of = risky(tmp_path / "processes", risk, replicas=1, after=0)
     failed = failure(lambda: train(of, tmp_path / "run"))
     assert (failed.result.reason, int(failed.result.exit_code)) == ("EnvironmentFault", 1)
     assert "the simulator lost its connection" in failed.result.message
     trace = "".join(traceback.format_exception(failed.__cause__))
-    assert "in step_raises" in trace
+    assert f"in {risk}" in trace
     assert "RuntimeError" in trace
     assert len(workers(tmp_path / "processes")) == GIVE_UP

@@ -79,3 +79,17 @@ def test_numpy_multiplies_on_this_machine_with_what_is_chosen_for_it() -> None:
     assert not ran.stderr  # OpenBLAS says there what it does not know
     if chosen:
         assert set(Path("/proc/cpuinfo").read_text().split()) >= NEEDED
+
+
+def test_the_process_of_a_rollout_worker_chooses_before_numpy_is_there() -> None:
+    """Ray's own imports of a worker's process come first."""
+    script = """
+import sys
+import ray._private.workers.default_worker
+from rl_platform.workers import matrix_kernels
+matrix_kernels.choose_matrix_kernels = lambda environment: print("numpy" in sys.modules)
+import rl_platform.workers.rollout_process
+assert "numpy" in sys.modules
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert ran.stdout == "False\n", ran.stderr

@@ -1,0 +1,62 @@
+"""When a lost rollout worker is made again, and when there is no sense in it any more.
+
+At once the first time, and later and later where it is lost again before it has lived for a while: a worker
+that dies at every start costs little, and one that dies once costs no time. Fragments in between change
+nothing of that; only where no worker has brought one for several lives does the run end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.workers.remote_worker import Broken
+from rl_platform.workers.worker_losses import RemoteTraceback, WorkersLost
+
+GIVE_UP = 4
+"""Where every worker was lost so many times in a row without a fragment, the run ends."""
+LONGEST_WAIT_SECONDS = 60.0
+SOUND_SECONDS = 60.0
+"""Who has lived so long is made again at once."""
+
+
+@dataclass(slots=True)
+class Record:
+    """How one worker has fared over all its replacements. Times are monotonic seconds."""
+
+    made: float = 0.0
+    due: float = 0.0  # from which on it may be made again
+    failures: int = 0  # in a row, without a fragment between
+    restarts: int = 0  # in a row, without a sound life between
+
+    def lost(self, now: float) -> float:
+        """Note a loss. Seconds until it may be made again."""
+        if now - self.made > SOUND_SECONDS:
+            self.restarts = 0
+        self.failures, self.restarts = self.failures + 1, self.restarts + 1
+        delay = 0.0 if self.restarts == 1 else min(LONGEST_WAIT_SECONDS, 2.0 ** min(self.restarts - 2, 9))
+        self.due = now + delay
+        return delay
+
+
+class Recorded(Protocol):
+    @property
+    def record(self) -> Record: ...
+
+
+def refuse_hopeless(how: str, broken: Broken | None, everyone: Collection[Recorded]) -> None:
+    """After a loss that was noted. Raises EnvironmentFault and WorkersLost where all fail again and again,
+    and RuntimeError for what no other worker would do better.
+    """
+    if broken is not None and not broken.of_environment:
+        raise RuntimeError(broken.message) from RemoteTraceback(broken.traceback)
+    if any(each.record.failures < GIVE_UP for each in everyone):
+        return
+    if broken is not None:
+        raise EnvironmentFault(broken.message) from RemoteTraceback(broken.traceback)
+    raise WorkersLost(
+        f"every rollout worker was lost {GIVE_UP} times in a row without a fragment; "
+        f"the last one so: {how}; the workers' logs tell more"
+    )
