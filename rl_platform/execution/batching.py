@@ -15,6 +15,7 @@ from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op
 from rl_platform.workers.fragment import fetched
+from rl_platform.workers.moments_codec import decode_moments, encode_moments
 
 
 def select_experiences(policies: Sequence[str]) -> Op:
@@ -112,18 +113,25 @@ class Gathered:
                 document, leaves = encode_trajectory(fetched(trajectory))
                 trajectories.append(document)
                 arrays |= {f"{position}.{index}.{name}": leaf for name, leaf in leaves.items()}
+            moments, leaves = encode_moments(item.info.get("moments", ()))
+            arrays |= {f"{position}.{name}": leaf for name, leaf in leaves.items()}
             control = {"env_steps": item.env_steps, "agent_steps": item.agent_steps, "version": item.version}
-            documents.append(
-                {**control, "source": item.source, "sequence": item.sequence, "data": trajectories}
-            )
+            control |= {"source": item.source, "sequence": item.sequence}
+            documents.append({**control, "data": trajectories, "moments": moments})
         return {"items": documents}, arrays
 
     def restore(self, state: dict[str, Any], arrays: Tree) -> None:
         self.items = []
         for position, document in enumerate(state["items"]):
-            data = []
-            for index, trajectory in enumerate(document.pop("data")):
-                prefix = f"{position}.{index}."
-                leaves = {n.removeprefix(prefix): leaf for n, leaf in arrays.items() if n.startswith(prefix)}
-                data.append(decode_trajectory(trajectory, leaves))
-            self.items.append(Item(Kind.ROLLOUT, tuple(data), **document))
+            control = dict(document)
+            data = tuple(
+                decode_trajectory(trajectory, _leaves(arrays, f"{position}.{index}."))
+                for index, trajectory in enumerate(control.pop("data"))
+            )
+            # Checkpoints of earlier versions have no moments.
+            moments = decode_moments(control.pop("moments", []), _leaves(arrays, f"{position}."))
+            self.items.append(Item(Kind.ROLLOUT, data, **control, info={"moments": moments}))
+
+
+def _leaves(arrays: Tree, prefix: str) -> Tree:
+    return {name.removeprefix(prefix): leaf for name, leaf in arrays.items() if name.startswith(prefix)}

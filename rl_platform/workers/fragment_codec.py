@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from rl_platform.data.moments import Moments
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.trajectory_codec import decode_trajectory, encode_trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.workers.fragment import Episode, Fragment, RemoteTrajectory, fetched
+from rl_platform.workers.moments_codec import decode_moments, encode_moments
 from rl_platform.workers.worker_gradients import WorkerGradient
 
 
@@ -20,11 +20,8 @@ def encode_fragment(fragment: Fragment) -> tuple[dict[str, Any], Tree]:
     for policy, trajectory in fragment.trajectories.items():
         trajectories[policy], leaves = _encode(fetched(trajectory))
         arrays |= {f"{policy}|{name}": leaf for name, leaf in leaves.items()}
-    moments = []
-    for index, (policy, by_path) in enumerate(fragment.moments):
-        moments.append([policy, {path: each.count for path, each in by_path.items()}])
-        for path, each in by_path.items():
-            arrays[f"moments{index}|{path}|mean"], arrays[f"moments{index}|{path}|m2"] = each.mean, each.m2
+    moments, counted = encode_moments(fragment.moments)
+    arrays |= counted
     document = {
         "trajectories": trajectories,
         "env_steps": fragment.env_steps,
@@ -43,25 +40,13 @@ def decode_fragment(document: dict[str, Any], arrays: Tree) -> Fragment:
         prefix = f"{policy}|"
         leaves = {name.removeprefix(prefix): leaf for name, leaf in arrays.items() if name.startswith(prefix)}
         trajectories[policy] = _decode(each, leaves)
-    moments = []
-    for index, (policy, counts) in enumerate(document["moments"]):
-        place = f"moments{index}"
-        moments.append(
-            (
-                policy,
-                {
-                    path: Moments(count, arrays[f"{place}|{path}|mean"], arrays[f"{place}|{path}|m2"])
-                    for path, count in counts.items()
-                },
-            )
-        )
     return Fragment(
         trajectories,
         document["env_steps"],
         document["agent_steps"],
         [Episode(*each) for each in document["episodes"]],
         document["discarded"],
-        moments,
+        decode_moments(document["moments"], arrays),
     )
 
 
