@@ -35,13 +35,14 @@ class JobFacts:
 
 def job_facts(document: Mapping[str, Any]) -> JobFacts:
     """Of a TrainingJob as the server has it; nothing in it is taken for granted."""
-    spec, status = document.get("spec") or {}, document.get("status") or {}
-    conditions = [it for it in status.get("conditions") or () if isinstance(it, Mapping)]
+    spec, status = _group(document, "spec"), _group(document, "status")
+    listed = status.get("conditions")
+    conditions = [it for it in listed if isinstance(it, dict)] if isinstance(listed, list) else []
     training = next((it for it in conditions if it.get("type") == "Training"), {})
-    progress, checkpoint = status.get("progress") or {}, status.get("checkpoint") or {}
+    progress, checkpoint = _group(status, "progress"), _group(status, "checkpoint")
     return JobFacts(
-        algorithm=intern(str(next(iter(spec.get("algorithm") or {}), ""))),
-        queue=intern(str((spec.get("scheduling") or {}).get("queue") or "")),
+        algorithm=intern(str(next(iter(_group(spec, "algorithm")), ""))),
+        queue=intern(str(_group(spec, "scheduling").get("queue") or "")),
         conditions=_shared(
             tuple((str(it.get("type")), str(it.get("status"))) for it in conditions[:MOST_CONDITIONS])
         ),
@@ -53,6 +54,12 @@ def job_facts(document: Mapping[str, Any]) -> JobFacts:
         env_steps_per_second=_number(progress.get("envStepsPerSecond")),
         checkpoint_env_steps=_number(checkpoint.get("envSteps")),
     )
+
+
+def _group(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Empty where it is something else: an object may have been stored under another schema."""
+    value = of.get(name)
+    return value if isinstance(value, dict) else {}  # as JSON gives it; an abstract class would cost time
 
 
 @cache

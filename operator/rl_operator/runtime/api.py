@@ -300,7 +300,7 @@ def _encode(document: object) -> bytes:
 
 def _decode(response: Response) -> Object:
     try:
-        document = from_json(response.body, cache_strings="keys")
+        document = from_json(response.body, cache_strings="all")  # objects of a list are much alike
     except ValueError:
         document = None
     if not isinstance(document, dict):
