@@ -1,9 +1,8 @@
-"""What must not stand in a status, an event or a log, whoever has said it: tokens, and passwords in URIs."""
+"""A sighting without what is shaped like a secret: a driver, its log and Ray say what they like."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,22 +10,11 @@ from pydantic import ValidationError
 
 from rl_operator.driver_contact import DriverSighting
 from rl_platform.spec.driver_protocol import Progress
-
-HIDDEN = "[hidden]"
-_SHAPES = re.compile(
-    r"(?i)(?<=bearer )[\"']?[^\s\"',}]+"
-    r"|rlp_[0-9a-f]{64}"  # the token of a job
-    r"|(?<=://)[^\s/@:\"']*:[^\s/@\"']+(?=@)"  # scheme://name:password@host
-)
-
-
-def hide(text: str) -> str:
-    """Without what is shaped like a secret; no longer than it was, so that it fits where it stood."""
-    return _SHAPES.sub(lambda it: HIDDEN if len(it[0]) >= len(HIDDEN) else "*" * len(it[0]), text)
+from rl_platform.spec.hiding import hide
 
 
 def hide_in_sighting(seen: DriverSighting) -> DriverSighting:
-    """A driver, its log and Ray say what they like, and most of it is written down."""
+    """Most of it is written down."""
     progress = seen.progress
     if progress is not None:
         said = progress.model_dump(mode="json", by_alias=True)

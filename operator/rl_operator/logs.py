@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TextIO
 
-from rl_operator.hiding import HIDDEN, hide
+from rl_platform.spec.hiding import HIDDEN, hide
 
 SHORTEST_SECRET = 8
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -12,12 +12,12 @@ from rl_operator import names
 from rl_operator.decision import Decision, Holds
 from rl_operator.drift import drifted
 from rl_operator.driver_contact import DriverSighting
-from rl_operator.hiding import hide
 from rl_operator.observed import Cluster, Observed, Pending
 from rl_operator.times import seconds_since, written
 from rl_platform.spec.conditions import ConditionType, Phase
 from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import ProgressState
+from rl_platform.spec.hiding import hide
 from rl_platform.spec.status import (
     Condition,
     DriverOutcome,
@@ -118,7 +118,7 @@ def _conditions(
                 type=type_,
                 status=new.status,
                 reason=_one_word(new.reason),
-                message=new.message[:MESSAGE_LENGTH],
+                message=hide(new.message)[:MESSAGE_LENGTH],
                 last_transition_time=old.last_transition_time if same and old else written(seen.now),
                 observed_generation=seen.job.generation,
             )
@@ -169,7 +169,7 @@ def _missing(seen: Observed) -> str:
     """Which groups have fewer ready pods than they should."""
     said = []
     for group in seen.cluster.groups if seen.cluster else ():
-        role, wanted = group.get("groupName", ""), int(group.get("replicas", 0))
+        role, wanted = group.get("groupName", ""), int(group.get("replicas") or 0)
         ready = sum(pod.ready for pod in seen.of_role(role))
         if ready < wanted:
             said.append(f"{ready} of {wanted} {role} pods are ready.")

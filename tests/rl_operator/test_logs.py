@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rl_operator.hiding import HIDDEN
 from rl_operator.logs import Redactor, start_logging
+from rl_platform.spec.hiding import HIDDEN
 
 TOKEN = "s3cr3t-api-token"
 JOB_TOKEN = "rlp_" + "0123456789abcdef" * 4

@@ -127,7 +127,8 @@ class FakeRay:
         uid = pod["metadata"]["uid"]
         driver = from_submission(body, uid, lambda _: self.target, now, plan, self.storage)
         if plan.blabs:
-            driver.said = f"401 for Authorization: {self._token(pod)}, s3://me:{PASSWORD}@bucket"
+            uris = f"s3://me:{PASSWORD}@bucket, s3://bucket?secret_key={PASSWORD}"
+            driver.said = f"401 for Authorization: {self._token(pod)}, {uris}"
         others = [it for it in self.live_drivers() if it.job == driver.job]
         if others and driver.alive(now):
             attempts = [it.attempt for it in others]
