@@ -114,6 +114,10 @@ def _text(said: object) -> str:
 
 
 def _document(response: Response) -> dict[str, Any]:
+    if response.status in (401, 403):
+        raise Unreachable(
+            "Ray does not take the job's token: its Secret is of another operator or another key"
+        )
     if response.status != 200:
         raise Unreachable(f"the Jobs API answered with status {response.status}")
     try:

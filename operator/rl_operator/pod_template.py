@@ -14,6 +14,7 @@ from rl_operator.pod_overrides import Refused, with_overrides
 from rl_operator.pod_volumes import JOB_MOUNT, TOKEN_MOUNT, author_volumes
 from rl_operator.quantities import whole, whole_bytes
 from rl_operator.settings import Settings
+from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import (
     HOST_ENV,
     JOB_FILE_ENV,
@@ -21,12 +22,13 @@ from rl_platform.spec.driver_protocol import (
     OUTPUT_ENV,
     POD_UID_ENV,
     PORT_ENV,
+    SPEC_DIGEST_ENV,
     TOKEN_FILE_ENV,
 )
 from rl_platform.spec.resources import LearnerSpec, PodGroup, ResourceSpec, RolloutsSpec
 from rl_platform.spec.training_job import TrainingJobSpec
 
-BUILDER_VERSION = "2"
+BUILDER_VERSION = "3"
 """Grows with every change of what is built here; a running cluster keeps what it was built with."""
 
 OBJECT_STORE_SHARE = 0.3
@@ -64,6 +66,7 @@ def head_group(job: Job, spec: TrainingJobSpec, settings: Settings) -> dict[str,
         {"name": JOB_FILE_ENV, "value": f"{JOB_MOUNT}/{names.JOB_FILE}"},
         {"name": TOKEN_FILE_ENV, "value": f"{TOKEN_MOUNT}/{names.TOKEN_KEY}"},
         {"name": JOB_UID_ENV, "value": job.uid},
+        {"name": SPEC_DIGEST_ENV, "value": spec_digest(spec)},
         {"name": POD_UID_ENV, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
         {"name": PORT_ENV, "value": str(names.DRIVER_PORT)},
         {"name": HOST_ENV, "value": "0.0.0.0"},

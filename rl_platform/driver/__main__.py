@@ -8,13 +8,31 @@ import logging
 import os
 import sys
 
-from rl_platform.spec.driver_protocol import HEAD_UID_ENV, JOB_FILE_ENV, OUTPUT_ENV, POD_UID_ENV, ExitCode
+from rl_platform.spec.digest import spec_digest
+from rl_platform.spec.driver_protocol import (
+    HEAD_UID_ENV,
+    JOB_FILE_ENV,
+    OUTPUT_ENV,
+    POD_UID_ENV,
+    SPEC_DIGEST_ENV,
+    ExitCode,
+)
+from rl_platform.spec.hiding import hide
 from rl_platform.spec.manifest import ManifestError, load_manifest
 from rl_platform.workers.matrix_kernels import choose_matrix_kernels
 
 
+class _Lines(logging.Formatter):
+    """Whoever may read a pod's log may not read its Secrets, and messages name stores by their URIs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide(super().format(record))
+
+
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    shown = logging.StreamHandler()
+    shown.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[shown])
     log = logging.getLogger("rl_platform.driver")
     meant, here = os.environ.get(HEAD_UID_ENV), os.environ.get(POD_UID_ENV)
     if meant and here and meant != here:
@@ -29,6 +47,10 @@ def main() -> int:
         job = load_manifest(path)
     except ManifestError as error:
         log.error("%s", error)
+        return int(ExitCode.BAD_CONFIGURATION)
+    if os.environ.get(SPEC_DIGEST_ENV, digest := spec_digest(job.spec)) != digest:
+        text = "%s is not what this cluster was made for: somebody else has made its ConfigMap; delete that"
+        log.error(text, path)
         return int(ExitCode.BAD_CONFIGURATION)
     from rl_platform.driver.run_folder import RunFolderError
     from rl_platform.driver.train import TrainingFailed, train

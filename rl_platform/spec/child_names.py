@@ -9,11 +9,13 @@ JOB_LABEL = "rlplatform.io/job"
 TOKEN_KEY = "auth_token"  # KubeRay's name for it
 DASHBOARD_PORT = 8265
 CLUSTER_NAME_LENGTH = 50  # KubeRay appends suffixes and refuses more than 53
+BEFORE_A_DIGIT = "tj-"  # KubeRay makes Services of the name, which begin with a letter
 
 
 def child_name(job: str, uid: str) -> str:
     """Of the RayCluster, Secret, ConfigMap, NetworkPolicy and PodDisruptionBudget of a job."""
     suffix = uid.replace("-", "")[:8]
+    job = job if job[:1].isalpha() else BEFORE_A_DIGIT + job
     return f"{job[: CLUSTER_NAME_LENGTH - len(suffix) - 1].rstrip('-')}-{suffix}"
 
 

@@ -21,3 +21,4 @@ HEAD_UID_ENV = "RLP_HEAD_UID"  # of the pod that the driver was sent to
 POD_UID_ENV = "RLP_POD_UID"  # of the pod that it runs in
 IMAGE_ENV = "RLP_IMAGE"  # that it runs in, with its digest, as the node knows it
 OUTPUT_ENV = "RLP_OUTPUT"  # the run's folder
+SPEC_DIGEST_ENV = "RLP_SPEC_DIGEST"  # of the spec that the cluster was made for

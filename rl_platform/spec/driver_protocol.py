@@ -28,6 +28,7 @@ from rl_platform.spec.driver_places import OUTPUT_ENV as OUTPUT_ENV
 from rl_platform.spec.driver_places import POD_UID_ENV as POD_UID_ENV
 from rl_platform.spec.driver_places import PORT_ENV as PORT_ENV
 from rl_platform.spec.driver_places import PROGRESS_PATH as PROGRESS_PATH
+from rl_platform.spec.driver_places import SPEC_DIGEST_ENV as SPEC_DIGEST_ENV
 from rl_platform.spec.driver_places import TOKEN_FILE_ENV as TOKEN_FILE_ENV
 from rl_platform.spec.driver_places import TOKEN_HEADER as TOKEN_HEADER
 from rl_platform.spec.fields import ListOf, Message, SpecModel, Text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,11 @@ from rl_operator.desired import children, log_config_map
 from rl_operator.pod_overrides import METADATA_FIELDS, POD_FIELDS, Refused, with_overrides
 from rl_operator.quantities import whole, whole_bytes
 from rl_operator.runtime.resources import RAY_CLUSTERS, SECRETS
-from rl_platform.spec.driver_protocol import POD_UID_ENV
+from rl_platform.spec.child_names import BEFORE_A_DIGIT
+from rl_platform.spec.digest import spec_digest
+from rl_platform.spec.driver_protocol import POD_UID_ENV, SPEC_DIGEST_ENV
 from rl_platform.spec.manifest import parse_manifests
+from tests.contracts.source_files import ROOT
 from tests.rl_operator.observations import SETTINGS, UID, job
 
 SHAPE: dict[str, Any] = {
@@ -209,7 +214,8 @@ def test_what_is_allowed_is_merged_and_the_template_stays() -> None:
 def test_names_of_children_are_short_valid_and_of_one_job(name: str, uid: Any) -> None:
     child = names.child_name(name, str(uid))
     assert len(child) <= names.CLUSTER_NAME_LENGTH
-    assert "--" not in child.removeprefix(name)
+    assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", child), "KubeRay makes Services of it"
+    assert "--" not in child.removeprefix(BEFORE_A_DIGIT).removeprefix(name)
     assert child.endswith(str(uid)[:8])
 
 
@@ -219,3 +225,14 @@ def test_names_of_children_are_short_valid_and_of_one_job(name: str, uid: Any) -
 )
 def test_quantities_are_numbers(quantity: str, rounded_up: int) -> None:
     assert whole(quantity) == rounded_up
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "helm" / "examples").glob("*.yaml")), ids=lambda it: it.name)
+def test_a_driver_can_tell_whether_its_file_is_the_one_that_its_cluster_was_made_for(file: Path) -> None:
+    for manifest in parse_manifests(file.read_text(), file.name):
+        asked = manifest.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        of = made(**asked)
+        (read,) = parse_manifests(of["ConfigMap"]["data"][names.JOB_FILE], names.JOB_FILE)
+        head = templates(of["RayCluster"])[names.HEAD]["spec"]["containers"][0]
+        told = {it["name"]: it.get("value") for it in head["env"]}
+        assert told[SPEC_DIGEST_ENV] == spec_digest(read.spec)
