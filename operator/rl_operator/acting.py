@@ -7,7 +7,7 @@ from typing import Any
 
 from rl_operator.caches import Caches
 from rl_operator.decision import Create, Delete, KeepLog, Patch, Write
-from rl_operator.observed import Job, Refusal
+from rl_operator.observed import Job, Refusal, belongs_to_another
 from rl_operator.rbac import Rule
 from rl_operator.runtime.api import (
     AlreadyExists,
@@ -46,7 +46,8 @@ def act(api: Api, caches: Caches, job: Job, writes: Sequence[Write]) -> Refusal 
         try:
             _perform(api, caches, job, write)
         except ApiError as error:
-            if not isinstance(error, Forbidden | KindMissing | Invalid) and error.status != BAD_REQUEST:
+            refused = isinstance(error, Forbidden | KindMissing | Invalid | AlreadyExists)
+            if not refused and error.status != BAD_REQUEST:
                 raise
             if not isinstance(write, KeepLog):  # a log that finds no room must not hold up the rest
                 return _refusal(write, error)
@@ -72,6 +73,10 @@ def _create(api: Api, caches: Caches, job: Job, write: Create) -> None:
             api.create(write.resource, write.namespace, body, dry_run=True)  # strict: no typo is dropped
         made = api.create(write.resource, write.namespace, body)
     except AlreadyExists:
+        if write.resource == RAY_CLUSTERS:
+            found = api.get(write.resource, write.namespace, job.child)
+            if found is not None and belongs_to_another(found, job.uid):
+                raise
         return  # by an earlier pass: the name holds the job's uid
     if write.resource == RAY_CLUSTERS:
         caches.clusters.wrote(job.key, made["metadata"]["resourceVersion"])
@@ -110,6 +115,8 @@ def _refusal(write: Create | Delete | Patch, error: ApiError) -> Refusal:
     text = f"{write.resource.kind}: {error.message}"
     if isinstance(error, KindMissing):
         return Refusal("KubeRayMissing", text, permanent=False)
+    if isinstance(error, AlreadyExists):
+        return Refusal("NameTaken", f"{text}, and somebody else controls it; delete it", permanent=False)
     if isinstance(error, Forbidden):
         quota = "exceeded quota" in error.message
         return Refusal("QuotaExceeded" if quota else "Forbidden", text, permanent=False)

@@ -74,7 +74,7 @@ def end(
     update = {
         "driver": ended,
         "active_seconds": status.active_seconds + retry.ran_seconds(driver, seen.now),
-        "failures": retry.count(status.failures, ending.outcome) if counted else status.failures,
+        "failures": retry.count(status.failures, ending) if counted else status.failures,
     }
     if ending.traceback:
         update["traceback"] = ending.traceback[-2048:]
@@ -106,7 +106,8 @@ def _over(
     """How the attempt ended, by Ray, by its head, or because nothing is heard of it; None: it goes on."""
     if sighting is not None:
         asked = press is not Pressure.NONE or asked_before(driver) is Pressure.STOP
-        ended = retry.ending(sighting, asked, retry.noted_word(seen.job.status))
+        unasked = _is_unasked(seen, driver, press)
+        ended = retry.ending(sighting, asked, retry.noted_word(seen.job.status), unasked)
         if ended is not None:
             return ended
     if seen.attempt_head_gone:
@@ -119,13 +120,19 @@ def _over(
         return Ending(DriverOutcome.LOST, "DriverForgotten", "Ray's head no longer knows the driver.")
     if sighting.found is False and press:
         return Ending(DriverOutcome.DRAINED, "NotStarted", "The driver had not been started.")
-    since = sighting.unreachable_since
-    if since is not None and seen.now - since > settings.unreachable_deadline_seconds:
+    if sighting.unreachable_seconds > settings.unreachable_deadline_seconds:
         text = (
             f"Ray's head has not answered for {settings.unreachable_deadline_seconds:g} s: {sighting.error}"
         )
         return Ending(DriverOutcome.LOST, "DriverUnreachable", text)
     return None
+
+
+def _is_unasked(seen: Observed, driver: DriverStatus, press: Pressure) -> bool:
+    """Neither we nor the end of its pod have made the driver drain."""
+    head = seen.pod(driver.head)
+    stays = head is not None and head.alive and not head.terminating
+    return stays and press is Pressure.NONE and asked_before(driver) is Pressure.NONE
 
 
 def _order(

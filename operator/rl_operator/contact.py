@@ -14,12 +14,20 @@ from rl_operator.jobs_api import JobsApi, Submission, Unreachable
 from rl_operator.reach import Reach
 from rl_platform.spec.driver_protocol import Progress, ProgressState
 
+RAY_SECONDS = 15.0
 
-def contact(order: DriverOrder, previous: DriverSighting | None, reach: Reach, now: float) -> DriverSighting:
-    """``previous``: the last sighting; one of another attempt or another head counts for nothing."""
+
+def contact(
+    order: DriverOrder, previous: DriverSighting | None, reach: Reach, now: float, looked_at: float
+) -> DriverSighting:
+    """``previous``: the last sighting; one of another attempt or another head counts for nothing.
+
+    ``now`` in seconds since the epoch, ``looked_at`` by a clock that nobody sets.
+    """
     before = previous if previous is not None and is_of(previous, order) else None
     known = before or DriverSighting(order.submission_id, order.head.uid, now)
-    return hide_in_sighting(_Look(order, known, reach, now).take())
+    seen = _Look(order, known, reach, now, looked_at).take()
+    return hide_in_sighting(replace(seen, at=now, looked_at=looked_at))
 
 
 def is_of(sighting: DriverSighting, order: DriverOrder) -> bool:
@@ -53,8 +61,25 @@ class _Look:
     before: DriverSighting
     reach: Reach
     now: float
+    looked_at: float
 
     def take(self) -> DriverSighting:
+        if not self._speaks_for_itself():
+            return self._by_ray(None)
+        spoken = self._spoken_to(self.before)
+        heard = spoken.progress if spoken is not self.before else None
+        return self._by_ray(spoken) if heard is None or heard.state.final else spoken
+
+    def _speaks_for_itself(self) -> bool:
+        """Ray said lately that the driver runs, and that has answered: while it does, Ray is not asked."""
+        before = self.before
+        lately = self.looked_at - before.ray_heard_at < RAY_SECONDS
+        runs = before.state is JobState.RUNNING and before.unreachable_since is None
+        return lately and runs and before.progress is not None and not self.order.stop
+
+    def _by_ray(self, spoken: DriverSighting | None) -> DriverSighting:
+        """``spoken``: the driver itself has been asked in this look."""
+        known = spoken or self.before
         jobs = JobsApi(self.reach, self.order.head, self.order.token)
         try:
             found = jobs.get(self.order.submission_id)
@@ -62,33 +87,29 @@ class _Look:
                 jobs.submit(self.order.submission_id, self.order.entrypoint, self.order.env)
                 found = jobs.get(self.order.submission_id)
         except Unreachable as error:
-            return self._unreachable(str(error))
-        seen = replace(self.before, at=self.now, found=found is not None, unreachable_since=None, error="")
+            return self._unreachable(known, str(error), ask=spoken is None)
+        answered = replace(known, unreachable_since=None, unreachable_seconds=0.0, error="")
+        seen = replace(answered, found=found is not None, ray_heard_at=self.looked_at)
         if found is None:
             return seen
         seen = replace(seen, state=found.state, exit_code=found.exit_code, message=found.message)
-        return self._ended(seen, found, jobs) if found.state.ended else self._steered(seen, found, jobs)
-
-    def _unreachable(self, error: str) -> DriverSighting:
-        """The driver itself may well go on, and say so."""
-        since = self.before.unreachable_since
-        seen = replace(
-            self.before,
-            at=self.now,
-            found=None,
-            error=error,
-            unreachable_since=self.now if since is None else since,
-        )
-        if self.before.state is JobState.RUNNING:
-            return self._spoken_to(seen)
-        return seen
-
-    def _steered(self, seen: DriverSighting, found: Submission, jobs: JobsApi) -> DriverSighting:
-        if found.state is JobState.RUNNING:
+        if found.state.ended:
+            return self._ended(seen, found, jobs)
+        if found.state is JobState.RUNNING and spoken is None:
             seen = self._spoken_to(seen)
         if self.order.stop:
             jobs.stop(self.order.submission_id)
         return seen
+
+    def _unreachable(self, known: DriverSighting, error: str, ask: bool) -> DriverSighting:
+        """The driver itself may well go on, and say so."""
+        seen = replace(known, found=None, error=error)
+        if self.before.unreachable_since is None:
+            seen = replace(seen, unreachable_since=self.now)
+        else:
+            silent = self.looked_at - self.before.looked_at
+            seen = replace(seen, unreachable_seconds=seen.unreachable_seconds + silent)
+        return self._spoken_to(seen) if ask and self.before.state is JobState.RUNNING else seen
 
     def _spoken_to(self, seen: DriverSighting) -> DriverSighting:
         """Read the progress, and ask for what is not in it yet."""

@@ -61,18 +61,25 @@ class DriverOrder:
 
 @dataclass(frozen=True, slots=True)
 class DriverSighting:
-    """The last look at an attempt's driver, at ``at`` (seconds since the epoch, by the operator's clock)."""
+    """The last look at an attempt's driver, at ``at`` (seconds since the epoch, by the operator's clock).
+
+    ``looked_at`` is the same time by a clock that nobody sets. Times that differ with every look say nothing
+    new, and are not compared.
+    """
 
     submission_id: str
     head_uid: str
-    at: float
+    at: float = field(compare=False)
+    looked_at: float = field(default=0.0, compare=False)
+    ray_heard_at: float = field(default=float("-inf"), compare=False)  # by the same clock
     found: bool | None = None  # by the Jobs API; None: it did not answer
     state: JobState | None = None
     exit_code: int | None = None
     message: str = ""  # Ray's
     progress: Progress | None = None  # the newest that was read, also when the driver is gone since
     acknowledged: bool = False
-    unreachable_since: float | None = None  # the Jobs API has not answered since then
+    unreachable_since: float | None = None  # the Jobs API has not answered since then; for people
+    unreachable_seconds: float = field(default=0.0, compare=False)  # for so long, whatever clocks say
     error: str = ""  # why it did not
     log_tail: str = ""  # of an ended driver
 
@@ -86,4 +93,4 @@ class DriverContacts(Protocol):
     def sighting(self, key: Key) -> DriverSighting | None: ...
 
     def on_sighting(self, wake: Callable[[Key], None]) -> None:
-        """Called from the pollers' threads after a sighting that differs in more than its time."""
+        """Called from the pollers' threads after a sighting that says something new."""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from rl_operator import names
 from rl_operator.driver_contact import DriverSighting, Key
+from rl_operator.status_reading import status_from
 from rl_platform.spec.explaining import explain
 from rl_platform.spec.problems import path_text
 from rl_platform.spec.status import TrainingJobStatus
@@ -150,7 +151,7 @@ def job_from(document: Json) -> Job:
         labels=metadata.get("labels") or {},
         spec=spec,
         fault=fault,
-        status=_status(document.get("status") or {}),
+        status=status_from(document.get("status") or {}),
     )
 
 
@@ -159,9 +160,15 @@ def _sentence(error: Mapping[str, Any]) -> str:
     return f"spec.{path_text(said.path)} {said.message}; {said.hint}"
 
 
+def belongs_to_another(document: Json, uid: str) -> bool:
+    """Somebody else than the object with this uid controls it."""
+    owners = document["metadata"].get("ownerReferences") or ()
+    return any(it.get("controller") and it.get("uid") != uid for it in owners)
+
+
 def cluster_from(document: Json) -> Cluster:
     """From a RayCluster."""
-    metadata, spec = document["metadata"], document["spec"]
+    metadata, spec = document["metadata"], document.get("spec") or {}
     conditions = {it["type"]: it for it in (document.get("status") or {}).get("conditions") or ()}
     suspended = bool(spec.get("suspend"))
     since = conditions.get("RayClusterSuspended", {}).get("lastTransitionTime") if not suspended else None
@@ -209,14 +216,6 @@ def pod_from(document: Json) -> Pod:
             (it["uid"] for it in metadata.get("ownerReferences") or () if it.get("controller")), ""
         ),
     )
-
-
-def _status(document: Json) -> TrainingJobStatus:
-    """A status that is not readable was not written by an operator; it is built anew."""
-    try:
-        return TrainingJobStatus.model_validate(document)
-    except ValidationError:
-        return TrainingJobStatus()
 
 
 def _image(containers: Sequence[Json]) -> str:

@@ -7,8 +7,18 @@ from collections.abc import Callable
 from rl_operator import names
 from rl_operator.caches import Caches
 from rl_operator.driver_contact import DriverContacts
-from rl_operator.observed import Cluster, Job, Observed, Pending, Pod, cluster_from, pod_from
+from rl_operator.observed import (
+    Cluster,
+    Job,
+    Observed,
+    Pending,
+    Pod,
+    belongs_to_another,
+    cluster_from,
+    pod_from,
+)
 from rl_operator.rbac import Rule
+from rl_operator.retry import drained
 from rl_operator.runtime.api import Api, ApiError
 from rl_operator.runtime.resources import CORE_EVENTS, PODS, RAY_CLUSTERS, SERVICE_ACCOUNTS, TRAINING_JOBS
 from rl_operator.times import read
@@ -37,11 +47,13 @@ class Observer:
         missing = self._caches.kuberay_missing()
         cluster = self._cluster(job, missing)
         pods = self._cached_pods(job)
+        sighting = self._contacts.sighting(job.key)
         state = driver.state if driver is not None else None
         head_gone = False
         if driver is not None and state is DriverState.SUBMITTED:
             pod = next((it for it in pods if it.uid == driver.head), None)
-            if pod is None:
+            unasked = drained(sighting) and driver.asked is None  # whether its head goes makes a difference
+            if pod is None or unasked:
                 pods = self._listed_pods(job)
                 pod = next((it for it in pods if it.uid == driver.head), None)
             head_gone = pod is None or not pod.alive
@@ -54,7 +66,7 @@ class Observer:
             job=job,
             cluster=cluster,
             pods=pods,
-            sighting=self._contacts.sighting(job.key),
+            sighting=sighting,
             attempt_head_gone=head_gone,
             kuberay_missing=missing,
             warning=warning,
@@ -74,7 +86,9 @@ class Observer:
         document = self._caches.clusters.get(job.namespace, job.child)
         if document is None and job.status.attempt and job.status.completion_time is None and not missing:
             document = self._api.get(RAY_CLUSTERS, job.namespace, job.child)
-        return cluster_from(document) if document is not None else None
+        if document is None or belongs_to_another(document, job.uid):
+            return None
+        return cluster_from(document)
 
     def _cached_pods(self, job: Job) -> tuple[Pod, ...]:
         pods = map(pod_from, self._caches.pods.of(job.key))

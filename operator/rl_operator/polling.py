@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from rl_operator.contact import contact, is_of, unfulfilled
 from rl_operator.driver_contact import DriverOrder, DriverSighting, Key
@@ -105,7 +105,7 @@ class Pollers:
             return watched.sighting
 
     def on_sighting(self, wake: Callable[[Key], None]) -> None:
-        """Called from the pollers' threads after a sighting that differs in more than its time."""
+        """Called from the pollers' threads after a sighting that says something new."""
         self._wake = wake
 
     def _work(self) -> None:
@@ -113,7 +113,7 @@ class Pollers:
             key, watched, order, before = taken
             started = time.monotonic()
             try:
-                seen = contact(order, before, self._reach, time.time())
+                seen = contact(order, before, self._reach, time.time(), started)
             except Exception:
                 # A fault of ours must not end the thread, nor look at this driver in a tight loop.
                 log.exception("looking at the driver of %s/%s failed", *key)
@@ -171,7 +171,7 @@ class Pollers:
             if seen is not None and is_of(seen, watched.order):
                 watched.sighting = seen
             self._schedule(key, 0.0 if watched.changed else self._pause(watched))
-            return watched.sighting is not None and _differ(before, watched.sighting)
+            return watched.sighting != before
 
     def _pause(self, watched: _Watched) -> float:
         if unfulfilled(watched.order, watched.sighting) and watched.looks <= EAGER_LOOKS and not watched.slow:
@@ -189,7 +189,3 @@ class Pollers:
         """What is due next may have changed: another thread takes over the waiting."""
         self._timekeeper = None
         self._condition.notify()
-
-
-def _differ(before: DriverSighting | None, after: DriverSighting) -> bool:
-    return before is None or replace(after, at=before.at) != before

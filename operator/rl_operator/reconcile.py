@@ -20,16 +20,21 @@ from rl_operator.observed import Job, Observed, job_from
 from rl_operator.observing import Observer
 from rl_operator.rbac import Rule
 from rl_operator.retry import final_progress
-from rl_operator.runtime.api import Api, Conflict, NotFound
+from rl_operator.runtime.api import Api, ApiError, Conflict, NotFound
 from rl_operator.runtime.merge_patch import merge_patch
 from rl_operator.runtime.resources import TRAINING_JOBS
 from rl_operator.settings import Settings
 from rl_operator.status import compose
+from rl_operator.status_reading import status_from
 from rl_operator.telling import Events, tell
 
 RULES = (Rule(TRAINING_JOBS, ("patch",), subresource="status"),)
 PROGRESS_SECONDS = 10.0
 CATCH_UP_SECONDS = 0.05
+TOO_OLD = (
+    "the server does not keep all of the status: its CustomResourceDefinition of TrainingJobs is older than "
+    "this operator, and has to be applied anew"
+)
 
 
 class Reconciler:
@@ -95,12 +100,17 @@ class Reconciler:
         place = (TRAINING_JOBS, job.namespace, job.name)
         try:
             written = self._api.merge_patch(*place, patch, subresource="status")
-        except (Conflict, NotFound):
+        except (Conflict, NotFound) as error:
             # Decided on what is no longer so, and the watch may be long in saying it.
-            self._observer.still_there(job)
-            raise
+            if self._observer.still_there(job) or isinstance(error, Conflict):
+                raise
+            self._caches.jobs.forget(*job.key, job.uid)
+            self._forget(job.key)
+            return None
         self._caches.jobs.wrote(job.key, written["metadata"]["resourceVersion"])
         self._status_written_at[job.key] = seen.now
+        if status_from(written.get("status") or {}) != new:
+            raise ApiError(0, "DefinitionTooOld", TOO_OLD)
         tell(self._events, job, new)
         return None
 

@@ -26,6 +26,7 @@ class Ending:
     reason: str
     message: str
     traceback: str = ""
+    unasked: bool = False  # it saved its state and stopped, and nobody is known to have asked for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,18 @@ def noted_word(status: TrainingJobStatus) -> Word | None:
     return Word(training.reason, training.message, failed)
 
 
-def ending(sighting: DriverSighting, asked_to_stop: bool, noted: Word | None = None) -> Ending | None:
-    """How the driver ended, by Ray and by its own last word; None while it has not."""
+def drained(sighting: DriverSighting | None) -> bool:
+    """The driver has saved its state and ended, as one does that is asked to."""
+    return sighting is not None and sighting.exit_code == ExitCode.DRAINED
+
+
+def ending(
+    sighting: DriverSighting, asked_to_stop: bool, noted: Word | None = None, unasked: bool = False
+) -> Ending | None:
+    """How the driver ended, by Ray and by its own last word; None while it has not.
+
+    ``asked_to_stop``: through Ray; ``unasked``: neither that nor anything else that makes a driver drain.
+    """
     if sighting.state is None or not sighting.state.ended:
         return None
     word, code = last_word(sighting) or noted, sighting.exit_code
@@ -79,7 +90,10 @@ def ending(sighting: DriverSighting, asked_to_stop: bool, noted: Word | None = N
     if sighting.state is JobState.SUCCEEDED:
         reason = word.reason if word is not None and not word.failed else "Completed"
         return Ending(DriverOutcome.DONE, reason, "The training has reached its end.")
-    if code == ExitCode.DRAINED or (sighting.state is JobState.STOPPED and asked_to_stop):
+    if drained(sighting) and unasked:
+        text = "The driver saved its state and ended, though nobody is known to have asked for it."
+        return Ending(DriverOutcome.DRAINED, "DrainedUnasked", text, unasked=True)
+    if drained(sighting) or (sighting.state is JobState.STOPPED and asked_to_stop):
         return Ending(
             DriverOutcome.DRAINED, "Drained", "The driver was asked to stop and has saved its state."
         )
@@ -115,11 +129,11 @@ def head_lost(seen: Observed, sighting: DriverSighting | None) -> Ending:
     return Ending(DriverOutcome.LOST, "HeadLost", "The head pod with the driver is gone.")
 
 
-def count(failures: Failures, outcome: DriverOutcome) -> Failures:
-    """What the budgets count after such an end."""
-    if outcome is DriverOutcome.APPLICATION_FAILURE:
+def count(failures: Failures, ended: Ending) -> Failures:
+    """What the budgets count after such an end. Whatever may happen again and again, one of them pays."""
+    if ended.outcome is DriverOutcome.APPLICATION_FAILURE:
         return failures.model_copy(update={"application": failures.application + 1})
-    if outcome is DriverOutcome.LOST:
+    if ended.outcome is DriverOutcome.LOST or ended.unasked:
         return failures.model_copy(update={"infrastructure": failures.infrastructure + 1})
     return failures
 
@@ -137,9 +151,7 @@ def backoff_seconds(driver: DriverStatus | None, failures: Failures) -> float:
 
 
 def pace_seconds(driver: DriverStatus | None, now: float) -> float:
-    """From its end until the next may begin, after one that drained soon after its start: a driver that does
-    so each time, by itself, counts for no budget.
-    """
+    """From its end until the next may begin, after one that drained soon after its start."""
     if driver is None or driver.outcome is not DriverOutcome.DRAINED:
         return 0.0
     if driver.start_time is None or driver.end_time is None:

@@ -48,9 +48,14 @@ def pressure(
 
 
 def noted(driver: DriverStatus, press: Pressure, now: float) -> DriverStatus:
-    """With what it is asked from now on. A stop cannot be taken back, and is not forgotten."""
+    """With what it is asked from now on.
+
+    What was asked may have been heard, and is not forgotten. Taken back, its grace begins anew; a stop cannot
+    be taken back.
+    """
     asked = asked_before(driver)
-    if press is asked or (not press and asked is Pressure.STOP):
+    if press is Pressure.NONE:
+        return driver.model_copy(update={"asked_time": None}) if asked is Pressure.DRAIN else driver
+    if press is asked and driver.asked_time is not None:
         return driver
-    time = written(now) if press else None
-    return driver.model_copy(update={"asked": ASKED[press], "asked_time": time})
+    return driver.model_copy(update={"asked": ASKED[press], "asked_time": written(now)})

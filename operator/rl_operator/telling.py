@@ -33,7 +33,8 @@ def tell(events: Events, job: Job, new: TrainingJobStatus) -> None:
 def _kind(condition: Condition, status: TrainingJobStatus) -> str:
     """Warning: somebody may have to do something."""
     outcome = status.driver.outcome if status.driver is not None else None
-    if condition.type == ConditionType.TRAINING and outcome in (DriverOutcome.DONE, DriverOutcome.DRAINED):
+    fine = outcome in (DriverOutcome.DONE, DriverOutcome.DRAINED) and condition.reason != "DrainedUnasked"
+    if condition.type == ConditionType.TRAINING and fine:
         return "Normal"
     bad = {"Succeeded": "False", "Degraded": "True"}
     quiet = {

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import AfterValidator, Field, Strict
 
 from rl_platform.spec import patterns
 from rl_platform.spec.conditions import ConditionType, Phase
 from rl_platform.spec.fields import ListOf, Message, ObjectName, SpecModel, Text, Uri
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Time = Annotated[str, Field(max_length=64, pattern=patterns.TIME)]
 Digest = Annotated[str, Field(max_length=128, pattern=patterns.DIGEST)]
+
+
+def _is_a_time(text: str) -> str:
+    """A pattern alone lets a 13th month through."""
+    try:
+        datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError(patterns.SENTENCES[patterns.TIME]) from None
+    return text
+
+
+Time = Annotated[str, Field(max_length=64, pattern=patterns.TIME), AfterValidator(_is_a_time)]
 
 
 class Condition(SpecModel):
@@ -33,7 +45,9 @@ class Failures(SpecModel):
     """What the budgets of runPolicy count."""
 
     application: Count = Field(default=0, description="Failures of the job's own.")
-    infrastructure: Count = Field(default=0, description="Lost heads, nodes and clusters.")
+    infrastructure: Count = Field(
+        default=0, description="Lost heads, nodes, clusters; ends that nobody asked for."
+    )
 
 
 class ProgressStatus(SpecModel):
@@ -97,7 +111,7 @@ class DriverOutcome(StrEnum):
     BAD_CONFIGURATION = "BadConfiguration"  # another attempt would fail the same way
     APPLICATION_FAILURE = "ApplicationFailure"
     LOST = "Lost"  # with its head, or out of reach
-    DRAINED = "Drained"  # asked to stop, or never started: nobody's failure
+    DRAINED = "Drained"  # it has saved its state, or never started
 
 
 class DriverAsked(StrEnum):
@@ -120,9 +134,9 @@ class DriverStatus(SpecModel):
     start_time: Time | None = Field(default=None, description="When it was seen running.")
     end_time: Time | None = Field(default=None, description="When it was seen ended.")
     asked: Annotated[DriverAsked, Strict(False)] | None = Field(
-        default=None, description="How it is asked to end, if it is."
+        default=None, description="How it was asked to end, if it was."
     )
-    asked_time: Time | None = Field(default=None, description="Since when.")
+    asked_time: Time | None = Field(default=None, description="Since when; absent: taken back.")
     not_before: Time | None = Field(default=None, description="Back-off: when it may be submitted.")
 
 

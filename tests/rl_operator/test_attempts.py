@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,8 +31,14 @@ def test_the_driver_goes_to_no_head_that_is_left_of_an_earlier_cluster() -> None
     assert status.driver.head == "head-2"
 
 
+def test_nothing_is_made_while_there_is_no_kuberay() -> None:
+    nothing = seen(job(waiting()), cluster=None, pods=(), kuberay_missing=True)
+    assert decide(nothing, SETTINGS).writes == ()
+    assert decide(replace(nothing, kuberay_missing=False), SETTINGS).writes
+
+
 @pytest.mark.parametrize(("ran", "since", "waits"), [(1, 0, 9), (1, 20, None), (60, 0, None)])
-def test_a_driver_that_drains_by_itself_again_and_again_is_started_at_a_pace(
+def test_a_driver_that_drains_soon_after_its_start_is_started_again_at_a_pace(
     ran: int, since: int, waits: int | None
 ) -> None:
     ended: dict[str, Any] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rl_operator import jobs_api
-from rl_operator.contact import contact, unfulfilled
+from rl_operator.contact import RAY_SECONDS, contact, unfulfilled
 from rl_operator.driver_contact import DriverOrder, DriverSighting, Head, JobState
 from rl_operator.driver_http import read_progress
 from rl_operator.names import DASHBOARD_PORT
@@ -44,11 +44,13 @@ class Operator:
     reach: Here
     sighting: DriverSighting | None = None
     now: float = 1000.0
+    looked_at: float = 0.0
 
     def look(self, order: DriverOrder) -> DriverSighting:
         self.now += 1.0
-        self.sighting = contact(order, self.sighting, self.reach, self.now)
-        assert self.sighting.at == self.now
+        self.looked_at += 1.0
+        self.sighting = contact(order, self.sighting, self.reach, self.now, self.looked_at)
+        assert (self.sighting.at, self.sighting.looked_at) == (self.now, self.looked_at)
         return self.sighting
 
     def look_until(self, order: DriverOrder, holds: Callable[[DriverSighting], object]) -> DriverSighting:
@@ -118,6 +120,29 @@ def test_a_driver_is_started_told_what_changed_drained_heard_and_let_go(
     assert ray.calls.count("POST /api/jobs/") == 1
 
 
+def test_a_driver_that_speaks_for_itself_is_asked_alone_and_ray_now_and_then(
+    operator: Operator, ray: RayHead, tmp_path: Path
+) -> None:
+    order = driver_order(tmp_path, operator.reach)
+    operator.look_until(order, lambda seen: seen.progress and seen.progress.env_steps)
+    operator.looked_at += RAY_SECONDS
+    operator.look(order)
+    asked = len(ray.calls)
+    seen = operator.look(order)
+    assert ray.calls[asked:] == []
+    assert seen.progress is not None
+    later = operator.look_until(order, lambda it: it.progress.env_steps > seen.progress.env_steps)
+    assert later.state is JobState.RUNNING
+    operator.looked_at += RAY_SECONDS
+    operator.look(order)
+    assert ray.calls[asked:] == ["GET /api/jobs/u-4"]
+    stopped = operator.look(replace(order, submit=False, stop=True))
+    assert ray.calls[asked + 1 :] == ["GET /api/jobs/u-4", "POST /api/jobs/u-4/stop"]
+    assert stopped.state is JobState.RUNNING
+    stopped = operator.look_until(order, lambda it: it.state.ended)  # it answers no more, so Ray is asked
+    assert stopped.state is JobState.STOPPED
+
+
 def test_a_lost_answer_to_a_submission_starts_no_second_driver(operator: Operator, ray: RayHead) -> None:
     order = order_for(submit=True, entrypoint="sleep 60")
     ray.submit("u-1", "sleep 60", {})  # it had arrived
@@ -175,10 +200,16 @@ def test_an_unreachable_head_is_dated_from_the_first_silence(operator: Operator)
     first = operator.look(order)
     later = operator.look(order)
     assert (later.found, later.unreachable_since, later.state) == (None, first.at, known.state)
+    assert later == first  # in nothing but times, which wake nobody
+    for clock_was_set in (-5000.0, 5000.0):
+        operator.now += clock_was_set
+        later = operator.look(order)
+    assert (first.unreachable_seconds, later.unreachable_seconds) == (0.0, 3.0)
     assert "cut off" in later.error
     operator.reach.cut = False
     back = operator.look(order)
     assert (back.found, back.unreachable_since, back.error) == (True, None, "")
+    assert back.unreachable_seconds == 0.0
 
 
 @pytest.mark.parametrize("port", [1, None])
@@ -189,6 +220,7 @@ def test_a_wrong_token_and_a_closed_port_are_no_answer(operator: Operator, port:
     assert seen.found is None
     assert seen.unreachable_since == seen.at
     assert "another-secret" not in repr(seen)
+    assert ("does not take the job's token" in seen.error) is (port is None)
 
 
 def test_what_was_seen_of_another_attempt_or_head_is_forgotten(operator: Operator) -> None:
@@ -229,7 +261,7 @@ class Answers:
     ],
 )
 def test_anything_but_a_job_and_404_is_no_answer(answer: Response | None) -> None:
-    seen = contact(order_for(submit=True), None, Answers(answer), 5.0)
+    seen = contact(order_for(submit=True), None, Answers(answer), 5.0, 5.0)
     assert (seen.found, seen.unreachable_since) == (None, 5.0)
     assert seen.error
 
@@ -290,7 +322,7 @@ def test_progress_of_a_later_driver_is_read_without_what_is_unknown() -> None:
 
 def test_what_ray_says_can_be_written_down_whatever_it_is() -> None:
     said = b'{"status": "FAILED", "message": "\\udc80 is no file", "driver_exit_code": 1}'
-    assert contact(order_for(), None, Answers(Response(200, said)), 5.0).message == "? is no file"
+    assert contact(order_for(), None, Answers(Response(200, said)), 5.0, 5.0).message == "? is no file"
 
 
 class Speaks:
@@ -312,7 +344,7 @@ def test_a_secret_in_what_a_driver_says_is_hidden_and_the_rest_is_heard(quote: s
         failure=FailureProgress(reason=FailureReason.INTERNAL_ERROR, message=message),
         mlflow_run_id="bearer a" + "," * 56,
     )
-    progress = contact(order_for(), None, Speaks(said), 5.0).progress
+    progress = contact(order_for(), None, Speaks(said), 5.0, 5.0).progress
     assert progress is not None
     assert progress.failure is not None
     assert progress.failure.message.endswith("line 1\nof the file")

@@ -107,10 +107,10 @@ def test_a_sighting_of_another_attempt_or_head_counts_for_nothing() -> None:
         (sighting(JobState.FAILED, exit_code=1), DriverOutcome.APPLICATION_FAILURE, 1, 0),
         (sighting(JobState.FAILED, exit_code=139), DriverOutcome.APPLICATION_FAILURE, 1, 0),
         (sighting(JobState.FAILED, exit_code=2), DriverOutcome.BAD_CONFIGURATION, 0, 0),
-        (sighting(JobState.FAILED, exit_code=3), DriverOutcome.DRAINED, 0, 0),
+        (sighting(JobState.FAILED, exit_code=3), DriverOutcome.DRAINED, 0, 1),
         (sighting(JobState.STOPPED), DriverOutcome.APPLICATION_FAILURE, 1, 0),
         (sighting(JobState.FAILED), DriverOutcome.LOST, 0, 1),
-        (sighting(None, unreachable_since=NOW - 400, found=None), DriverOutcome.LOST, 0, 1),
+        (sighting(None, unreachable_since=NOW, unreachable_seconds=301.0), DriverOutcome.LOST, 0, 1),
         (sighting(None), DriverOutcome.LOST, 0, 1),  # it ran, and Ray knows nothing of it
     ],
 )
@@ -121,6 +121,38 @@ def test_how_a_driver_ends_decides_which_budget_pays(
     assert status.driver is not None
     assert (status.driver.state, status.driver.outcome) == (DriverState.ENDED, outcome)
     assert (status.failures.application, status.failures.infrastructure) == (application, infrastructure)
+
+
+def test_a_drain_costs_nothing_where_it_was_asked_for_or_the_head_goes() -> None:
+    drained = sighting(JobState.FAILED, exit_code=3)
+    _, asked = after(pressed(DriverAsked.DRAIN, 5))
+    assert asked.driver is not None
+    assert asked.driver.asked is DriverAsked.DRAIN  # it was taken back, and may have been heard
+    goes, suspend = (pod(terminating=True),), {"runPolicy": {"suspend": True}}
+    for of in (
+        seen(job(asked), sighting=drained),
+        seen(job(running()), sighting=drained, pods=goes),
+        seen(job(running()), sighting=drained, pods=(), attempt_head_gone=True),
+        seen(job(running(), **suspend), sighting=drained),
+    ):
+        _, status = after(of)
+        assert status.driver is not None
+        assert (status.driver.outcome, status.failures) == (DriverOutcome.DRAINED, Failures())
+        assert reason(status, ConditionType.TRAINING) == ("False", "Drained")
+    _, status = after(seen(job(running()), sighting=drained))
+    assert reason(status, ConditionType.TRAINING) == ("False", "DrainedUnasked")
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds", "lost"), [(-4000, 5, False), (4000, 299, False), (4000, 301, True)]
+)
+def test_a_clock_that_is_set_neither_makes_a_head_unreachable_nor_hides_it(
+    since: float, seconds: float, lost: bool
+) -> None:
+    silent = sighting(unreachable_since=NOW + since, unreachable_seconds=seconds, found=None)
+    _, status = after(seen(job(running()), sighting=silent))
+    assert status.driver is not None
+    assert (status.driver.outcome is DriverOutcome.LOST) is lost
 
 
 def test_a_head_that_drained_before_it_went_costs_nothing() -> None:
@@ -255,7 +287,14 @@ def test_a_clock_that_is_set_back_forgets_neither_an_order_nor_a_deadline(asked:
 def test_what_is_taken_back_begins_anew_but_a_stop_is_remembered() -> None:
     _, status = after(pressed(DriverAsked.DRAIN, 5))
     assert status.driver is not None
-    assert (status.driver.asked, status.driver.asked_time) == (None, None)
+    assert (status.driver.asked, status.driver.asked_time) == (DriverAsked.DRAIN, None)
+    again = seen(job(status), sighting=sighting(), now=NOW + 500)
+    assert after(again)[1] == status
+    decision, status = after(replace(again, job=job(status, runPolicy={"suspend": True})))
+    assert decision.order is not None
+    assert (decision.order.drain, decision.order.stop) == (True, False)
+    assert status.driver is not None
+    assert (status.driver.asked, status.driver.asked_time) == (DriverAsked.DRAIN, written(NOW + 500))
     decision, status = after(pressed(DriverAsked.STOP, 5))
     assert decision.order is not None
     assert not decision.order.stop

@@ -28,6 +28,7 @@ class Plan:
 
     failures: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     crashes: dict[int, int] = field(default_factory=dict)  # attempt → steps until it dies without a word
+    drains: dict[int, int] = field(default_factory=dict)  # attempt → steps until it drains, unasked
     ignores_drain: bool = False
     ignores_stop: bool = False
     silent: bool = False  # never answers its own endpoints
@@ -90,6 +91,9 @@ class Driver:
             ends.append((self.begins_at + steps / STEPS_PER_SECOND, "Failed", code, reason))
         if self.attempt in self.plan.crashes:
             ends.append((self.begins_at + self.plan.crashes[self.attempt] / STEPS_PER_SECOND, "", 137, ""))
+        if self.attempt in self.plan.drains:
+            steps, code = self.plan.drains[self.attempt], int(ExitCode.DRAINED)
+            ends.append((self.begins_at + steps / STEPS_PER_SECOND, "Drained", code, ""))
         if self.plan.never_ends or (self.attempt in self.plan.endless and len(ends) == 1):
             return
         self.final_at, self.final, self.exit_code, self.reason = min(ends)

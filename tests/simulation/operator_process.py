@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pydantic import SecretBytes
 
@@ -78,14 +78,14 @@ class Contacts:
                 continue
             before = known.sighting
             known.looks += 1
-            seen = contact(known.order, before, self.reach, self.operator_now())
+            seen = contact(known.order, before, self.reach, self.operator_now(), self.now())
             known.sighting = seen
             eager = unfulfilled(known.order, seen) and known.looks <= EAGER_LOOKS
             ended = seen.state is not None and seen.state.ended
             known.due = self.now() + (
                 EAGER_SECONDS if eager else ENDED_SECONDS if ended else INTERVAL_SECONDS
             )
-            if before is None or replace(seen, at=before.at) != before:
+            if seen != before:
                 self.wake(key)
 
 

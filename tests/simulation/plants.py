@@ -42,6 +42,16 @@ CONTACT = ("tests/rl_operator/test_contact.py::test_what_is_not_ordered_is_not_s
 OBSERVING = ("tests/rl_operator/test_observing.py",)
 STALE = ("tests/rl_operator/test_reconcile.py",)
 DECIDING = ("tests/rl_operator/test_decide.py",)
+STARTING = ("tests/rl_operator/test_attempts.py",)
+UNASKED = ("drains_unasked_again_and_again",)
+STEERED = (
+    "tests/rl_operator/test_contact.py::test_a_driver_is_started_told_what_changed_drained_heard_and_let_go",
+)
+SPEAKS = (
+    "tests/rl_operator/test_contact.py::"
+    "test_a_driver_that_speaks_for_itself_is_asked_alone_and_ray_now_and_then",
+)
+SILENT = ("tests/rl_operator/test_contact.py::test_an_unreachable_head_is_dated_from_the_first_silence",)
 
 PLANTS: tuple[Plant, ...] = (
     # decide
@@ -55,7 +65,15 @@ PLANTS: tuple[Plant, ...] = (
     Plant("decide", "begin", "other-number", "attempt = status.attempt + 1", "+ 2", RETRIES),
     Plant("decide", "begin", "never", "if lost and last is not None", "", HANGS),
     Plant("decide", "begin", "drop-keyword", "writes=delete_cluster(seen)", "Decision(status, look", HANGS),
-    Plant("decide", "provision", "drop-term", "if seen.kuberay_missing or", "missing or False", CLUSTERS),
+    Plant(
+        "decide",
+        "provision",
+        "drop-term",
+        "if seen.kuberay_missing or",
+        "missing or False",
+        CLUSTERS,
+        STARTING,
+    ),
     Plant("decide", "provision", "never", "if seen.cluster is None:", "", PLAIN),
     Plant(
         "decide",
@@ -91,22 +109,43 @@ PLANTS: tuple[Plant, ...] = (
     Plant("attending", "_of_this_attempt", "never", "", "", HEADS, DECIDING),
     Plant("attending", "_over", "never", "if seen.attempt_head_gone:", "", HEADS),
     Plant("attending", "_over", "never", "if press is Pressure.TAKE_AWAY:", "", DEAF),
-    Plant("attending", "_over", "never", "since is not None and", "", HANGS),
-    Plant("attending", "_over", "drop-term", "since is not None and", "if since is not None and True", HANGS),
+    Plant("attending", "_over", "never", "sighting.unreachable_seconds >", "", HANGS),
+    Plant("attending", "_is_unasked", "drop-term", "return stays and", "return press is", (), DECIDING),
+    Plant(
+        "attending",
+        "_is_unasked",
+        "drop-term",
+        "press is Pressure.NONE and",
+        "stays and asked_before",
+        (),
+        DECIDING,
+    ),
+    Plant(
+        "attending",
+        "_is_unasked",
+        "drop-term",
+        "asked_before(driver)",
+        "return stays and press is Pressure.NONE",
+        (),
+        DECIDING,
+    ),
+    Plant("attending", "_is_unasked", "drop-term", "not head.terminating", "and head.alive", (), DECIDING),
     Plant("attending", "_order", "swap-comparison", "drain=announced >=", "drain=announced <", PLAIN),
     # Not "_order", "never", "if pod is None:": an attempt whose head is not seen has ended before it comes to
     # an order, since observing asks the server for it.
     Plant("attending", "_order", "swap-comparison", "press is Pressure.NONE", "is not Pressure.NONE", PLAIN),
     # retry
     Plant("retry", "count", "never", "DriverOutcome.APPLICATION_FAILURE:", "", RETRIES),
-    Plant("retry", "count", "never", "DriverOutcome.LOST:", "", HEADS),
+    Plant("retry", "count", "never", "DriverOutcome.LOST or", "", HEADS),
+    Plant("retry", "count", "drop-term", "DriverOutcome.LOST or", "LOST or False", UNASKED),
     Plant("retry", "count", "other-number", "failures.application + 1", "", RETRIES),
     Plant("retry", "verdict", "never", "outcome is DriverOutcome.DONE:", "", PLAIN),
     Plant("retry", "verdict", "never", "DriverOutcome.BAD_CONFIGURATION:", "", BAD),
     Plant("retry", "verdict", "swap-comparison", "failures.application > policy", "", RETRIES),
     Plant("retry", "verdict", "never", "failures.infrastructure > policy", "", HEADS),
     Plant("retry", "verdict", "never", "overdue_seconds(policy, status, now) >= 0", "", ("deadline",)),
-    Plant("retry", "ending", "never", "code == ExitCode.DRAINED or", "", SUSPENDS),
+    Plant("retry", "ending", "never", "drained(sighting) and unasked", "", UNASKED),
+    Plant("retry", "ending", "never", "drained(sighting) or", "", SUSPENDS),
     Plant("retry", "ending", "never", "code == ExitCode.BAD_CONFIGURATION:", "", BAD),
     Plant("retry", "ending", "never", "sighting.state is JobState.SUCCEEDED:", "", PLAIN),
     Plant(
@@ -128,7 +167,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant("acting", "_delete", "never", "if not found and", "", LOST_CLUSTERS),
     Plant("acting", "_perform", "skip-statement", "_patch(", "pass", SIZES),
     # observing
-    Plant("observing", "observe", "never", "if pod is None:", "", (), OBSERVING),
+    Plant("observing", "observe", "never", "if pod is None or unasked:", "", (), OBSERVING),
+    Plant("observing", "observe", "drop-term", "if pod is None or unasked", "None or False", (), OBSERVING),
     Plant(
         "observing",
         "observe",
@@ -148,23 +188,40 @@ PLANTS: tuple[Plant, ...] = (
         "reconcile", "_write_status", "drop-entry", "'metadata': {'resourceVersion'", "'metadata': {},", HEADS
     ),
     Plant("reconcile", "reconcile", "never", "decision.makes_cluster and", "", (), STALE),
-    Plant("reconcile", "_write_status", "skip-statement", "still_there(job)", "pass", DEAF),
+    Plant("reconcile", "_write_status", "never", "still_there(job)", "", DEAF, STALE),
+    Plant(
+        "reconcile",
+        "_write_status",
+        "drop-term",
+        "still_there(job)",
+        "if self._observer.still_there(job) or False",
+        (),
+        STALE,
+    ),
+    Plant("reconcile", "_write_status", "skip-statement", "jobs.forget", "pass", (), STALE),
     # contact
     Plant(
-        "contact", "take", "drop-term", "found is None and self.order.submit", "None and True", (), CONTACT
+        "contact", "_by_ray", "drop-term", "found is None and self.order.submit", "None and True", (), CONTACT
     ),
-    Plant("contact", "_spoken_to", "skip-statement", "driver.drain()", "pass", SUSPENDS),
+    Plant("contact", "_spoken_to", "skip-statement", "driver.drain()", "pass", (), STEERED),
+    Plant(
+        "contact", "_speaks_for_itself", "drop-term", "return lately and runs", "return runs and", (), SPEAKS
+    ),
+    Plant("contact", "take", "never", "return self._by_ray(spoken) if", "", PLAIN),
+    Plant("contact", "take", "drop-term", "heard is None or", "None or False", PLAIN),
+    Plant("contact", "_unreachable", "never", "self.before.unreachable_since is None", "", (), SILENT),
+    Plant("contact", "_unreachable", "drop-keyword", "unreachable_seconds=", "", (), SILENT),
     Plant("contact", "_spoken_to", "skip-statement", "driver.put_desired(", "pass", ("stop_moved",)),
     # suspend
     Plant("suspend", "pressure", "never", "if not wanted:", "", PLAIN),
-    Plant("suspend", "pressure", "swap-comparison", "since >= drain_grace_seconds", "<", SUSPENDS + DEAF),
+    Plant("suspend", "pressure", "swap-comparison", "since >= drain_grace_seconds", "<", DEAF, DECIDING),
     Plant("suspend", "pressure", "swap-comparison", "since >= stop_grace_seconds", "<", DEAF, DECIDING),
     Plant("suspend", "pressure", "never", "asked is Pressure.NONE", "", SUSPENDS),
     Plant("suspend", "asked_before", "swap-comparison", "asked is driver.asked", "", SUSPENDS, DECIDING),
-    Plant("suspend", "noted", "drop-term", "press is asked or", "if not press and", SUSPENDS, DECIDING),
-    Plant(
-        "suspend", "noted", "swap-comparison", "asked is Pressure.STOP", "is not Pressure", STOPS, DECIDING
-    ),
+    Plant("suspend", "noted", "never", "if press is Pressure.NONE:", "", SUSPENDS, DECIDING),
+    Plant("suspend", "noted", "always", "if asked is Pressure.DRAIN else", "", STOPS, DECIDING),
+    Plant("suspend", "noted", "drop-term", "press is asked and", "is not None and True", SUSPENDS, DECIDING),
+    Plant("suspend", "noted", "drop-term", "press is asked and", "asked and True", (), DECIDING),
     Plant("suspend", "noted", "drop-entry", "'asked_time'", "'asked': ASKED[press]})", DEAF),
     Plant("retry", "ran_seconds", "always", "if driver.asked_time else", "", PLAIN),
     Plant("retry", "ran_seconds", "never", "if driver.asked_time else", "", (), DECIDING),

@@ -93,6 +93,14 @@ def crashes_without_a_word(world: World) -> Script:
     yield done
 
 
+@scenario("Failed", "InfrastructureRetriesExceeded", attempts=3, failures=(0, 3))
+def drains_unasked_again_and_again(world: World) -> Script:
+    """As something in the job may do that ends the driver with the code for it."""
+    world.ray.plans["job"] = Plan(drains=dict.fromkeys(range(1, 9), 1000))
+    world.create(spec={"stop": {"envSteps": 900_000}, "runPolicy": {"infrastructureRetries": 2}})
+    yield done
+
+
 @scenario(*SUCCEEDS, attempts=3, failures=(2, 0))
 def driver_blabs(world: World) -> Script:
     """Its messages and its log hold its token, and a password in a URI."""
