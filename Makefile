@@ -47,7 +47,7 @@ endif
 
 CRD := helm/rl-platform/files/trainingjobs.rlplatform.io.yaml
 
-.PHONY: help setup run test test-crash-nightly test-planted-bugs control-plane test-cluster e2e e2e-soak test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
+.PHONY: help setup run test test-ray test-crash-nightly test-planted-bugs control-plane test-cluster e2e e2e-soak test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /make \1\t/' | expand -t 22
@@ -89,8 +89,12 @@ run: $(SETUP) ## train PPO on CartPole-v1 from helm/examples/cartpole-ppo.yaml
 test: $(SETUP) ## every check and every quick test
 	@failed=0; \
 	$(MAKE) --no-print-directory --keep-going lint || failed=1; \
-	$(PYTEST) -n 2 --dist loadfile -m "not learning and not soak and not cluster and not e2e" || failed=1; \
+	$(PYTEST) -n 2 --dist loadfile --durations 15 \
+	  -m "not ray and not learning and not soak and not cluster and not e2e" || failed=1; \
 	exit $$failed
+
+test-ray: $(SETUP) ## rollout workers, replay and learners as real Ray processes, killed and resized
+	@$(PYTEST) -n 2 --dist loadfile --durations 15 -m "ray and not learning and not soak"
 
 control-plane: $(CONTROL_PLANE)/etcd $(CONTROL_PLANE)/kube-apiserver ## build etcd and kube-apiserver for the tests (needs Go 1.26)
 

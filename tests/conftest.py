@@ -51,6 +51,14 @@ def namespace(api_server: ControlPlane) -> str:
     return name
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever uses Ray is a test of Ray."""
+    for item in items:
+        if "ray_here" in getattr(item, "fixturenames", ()):
+            item.add_marker("ray")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What the crash tests have tried."""
     from tests.simulation.summary import summary

@@ -31,7 +31,7 @@ spec:
   checkpoint: {everyUpdates: 40}
 """
 MARK = "RLP_TEST_OF_RAY_OF_ITS_OWN"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 
 class Run:
