@@ -100,11 +100,12 @@ class Reconciler:
         place = (TRAINING_JOBS, job.namespace, job.name)
         try:
             written = self._api.merge_patch(*place, patch, subresource="status")
-        except (Conflict, NotFound) as error:
+        except (Conflict, NotFound):
             # Decided on what is no longer so, and the watch may be long in saying it.
-            if self._observer.still_there(job) or isinstance(error, Conflict):
-                raise
-            self._caches.jobs.forget(*job.key, job.uid)
+            if not self._observer.still_there(job):
+                self._caches.jobs.forget(*job.key, job.uid)
+            if self._caches.jobs.get(*job.key) is not None:
+                raise  # look again: it has changed, or another one has its name
             self._forget(job.key)
             return None
         self._caches.jobs.wrote(job.key, written["metadata"]["resourceVersion"])

@@ -45,10 +45,11 @@ class Operator:
     sighting: DriverSighting | None = None
     now: float = 1000.0
     looked_at: float = 0.0
+    pause: float = 1.0
 
     def look(self, order: DriverOrder) -> DriverSighting:
         self.now += 1.0
-        self.looked_at += 1.0
+        self.looked_at += self.pause
         self.sighting = contact(order, self.sighting, self.reach, self.now, self.looked_at)
         assert (self.sighting.at, self.sighting.looked_at) == (self.now, self.looked_at)
         return self.sighting
@@ -139,7 +140,10 @@ def test_a_driver_that_speaks_for_itself_is_asked_alone_and_ray_now_and_then(
     stopped = operator.look(replace(order, submit=False, stop=True))
     assert ray.calls[asked + 1 :] == ["GET /api/jobs/u-4", "POST /api/jobs/u-4/stop"]
     assert stopped.state is JobState.RUNNING
-    stopped = operator.look_until(order, lambda it: it.state.ended)  # it answers no more, so Ray is asked
+    operator.pause = (
+        0.0  # so that it is not time that makes Ray be asked, but that the driver answers no more
+    )
+    stopped = operator.look_until(order, lambda it: it.state.ended)
     assert stopped.state is JobState.STOPPED
 
 

@@ -7,7 +7,7 @@ import pytest
 from rl_operator.decision import LATER_SECONDS
 from rl_operator.observed import Job, job_from
 from rl_operator.reconcile import Reconciler
-from rl_operator.runtime.api import ApiError, NotFound
+from rl_operator.runtime.api import ApiError, Conflict, NotFound
 from rl_operator.runtime.resources import RAY_CLUSTERS, TRAINING_JOBS
 from rl_operator.runtime.transport import Request, Response
 from rl_platform.spec.conditions import ConditionType
@@ -55,6 +55,19 @@ def test_a_job_that_is_deleted_during_a_pass_is_no_fault_of_anybody() -> None:
     stale.model.user("DELETE", TRAINING_JOBS.path(NAMESPACE, NAME))
     reconciler(stale).reconcile((NAMESPACE, NAME))
     assert stale.caches.jobs.get(NAMESPACE, NAME) is None
+
+
+def test_another_one_of_the_name_that_was_made_during_a_pass_is_looked_at() -> None:
+    """Nothing else would wake it: the cache has it already when its watch tells of it."""
+    stale = Stale()
+    stale.create_job(TrainingJobStatus())
+    stale.model.user("DELETE", TRAINING_JOBS.path(NAMESPACE, NAME))
+    made = Stale(stale.model).create_job(TrainingJobStatus())
+    with pytest.raises(Conflict):
+        reconciler(stale).reconcile((NAMESPACE, NAME))
+    found = stale.caches.jobs.get(NAMESPACE, NAME)
+    assert found is not None
+    assert found["metadata"]["uid"] == made["metadata"]["uid"]
 
 
 def test_a_single_answer_that_a_job_is_gone_is_not_believed() -> None:

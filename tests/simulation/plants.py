@@ -188,16 +188,8 @@ PLANTS: tuple[Plant, ...] = (
         "reconcile", "_write_status", "drop-entry", "'metadata': {'resourceVersion'", "'metadata': {},", HEADS
     ),
     Plant("reconcile", "reconcile", "never", "decision.makes_cluster and", "", (), STALE),
-    Plant("reconcile", "_write_status", "never", "still_there(job)", "", DEAF, STALE),
-    Plant(
-        "reconcile",
-        "_write_status",
-        "drop-term",
-        "still_there(job)",
-        "if self._observer.still_there(job) or False",
-        (),
-        STALE,
-    ),
+    Plant("reconcile", "_write_status", "never", "still_there(job)", "", (), STALE),
+    Plant("reconcile", "_write_status", "never", "jobs.get(*job.key)", "", DEAF, STALE),
     Plant("reconcile", "_write_status", "skip-statement", "jobs.forget", "pass", (), STALE),
     # contact
     Plant(
@@ -207,7 +199,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "contact", "_speaks_for_itself", "drop-term", "return lately and runs", "return runs and", (), SPEAKS
     ),
-    Plant("contact", "take", "never", "return self._by_ray(spoken) if", "", PLAIN),
+    Plant("contact", "take", "never", "return self._by_ray(spoken) if", "", (), SPEAKS),
     Plant("contact", "take", "drop-term", "heard is None or", "None or False", PLAIN),
     Plant("contact", "_unreachable", "never", "self.before.unreachable_since is None", "", (), SILENT),
     Plant("contact", "_unreachable", "drop-keyword", "unreachable_seconds=", "", (), SILENT),
