@@ -76,7 +76,7 @@ def rate(made: Assembly, seconds: float) -> float:
     for _ in made.plan:
         group, now = made.workers, time.perf_counter()
         if not began and (
-            not isinstance(group, WorkerGroup) or all(it.host for it in group.members.values())
+            not isinstance(group, WorkerGroup) or all(it.host for it in group.members.by_number.values())
         ):
             began, steps = now, made.plan.counters.env_steps
         if began and now - began > seconds:
@@ -157,7 +157,7 @@ def memory() -> None:
     made = started(job({"id": "CartPole-v1"}, 1, 8))
     rate(made, 1.0)
     for worker in Path("/proc").glob("[0-9]*/cmdline"):
-        if worker.read_text().startswith("ray::RemoteWorker"):
+        if worker.read_text().startswith("ray::RolloutProcess"):
             text = (worker.parent / "status").read_text()
             size = int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1])
             print(f"a rollout worker of a small network: {size / 1024:.0f} MiB")

@@ -20,7 +20,6 @@ from rl_platform.workers.member_states import restore_states, states_of
 from rl_platform.workers.members import Member, Members
 from rl_platform.workers.ray_session import RaySession
 from rl_platform.workers.remote_worker import Broken
-from rl_platform.workers.rollout_process import RolloutProcess
 from rl_platform.workers.worker_losses import WorkerLost, first_line, lost_errors
 
 Ref = Any
@@ -61,6 +60,8 @@ class WorkerGroup:
     def start(self) -> None:
         """Make the workers, in an open session; they come up while the caller goes on."""
         import ray
+
+        from rl_platform.workers.rollout_process import RolloutProcess
 
         self.ray = ray
         placement = self.session.placement("rollouts")
@@ -109,7 +110,7 @@ class WorkerGroup:
                 loads.append((policy, dict(each.knobs), each.version))
                 weights.append(self._sent(policy, each))
                 member.known[policy] = each.version
-        report, data = member.actor.sample.options(num_returns=2).remote(ticks, loads, *weights)
+        report, data = member.actor.sample.remote(ticks, loads, *weights)
         return Request(worker, member.actor, report, data, ticks, time.monotonic())
 
     def receive(self, request: Request) -> Fragment:

@@ -32,6 +32,8 @@ PATIENT = {
     "RAY_worker_register_timeout_seconds": "300",
 }
 """A machine under load takes its time to start things."""
+FAIR = {"RAY_worker_niceness": "0"}
+"""At Ray's niceness of 15, workers beside anything else, the driver for one, hardly get to run."""
 
 
 class RaySession:
@@ -49,7 +51,7 @@ class RaySession:
 
     def open(self) -> None:
         """Raises ConnectionError where the cluster cannot be reached."""
-        for name, value in (QUIET | PATIENT).items():
+        for name, value in (QUIET | PATIENT | FAIR).items():
             os.environ.setdefault(name, value)
         import ray
 

@@ -6,13 +6,26 @@ A process elsewhere inherits nothing of the driver's environment, and its proces
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+
+import ray
 
 from rl_platform.workers.matrix_kernels import choose_matrix_kernels
 
 choose_matrix_kernels(os.environ)
 
-from rl_platform.workers.remote_worker import RemoteWorker  # noqa: E402 - imports numpy
+import numpy as np  # noqa: E402
+
+from rl_platform.data.trajectory import Trajectory  # noqa: E402
+from rl_platform.workers.remote_worker import Loads, RemoteWorker, Report  # noqa: E402
 
 
 class RolloutProcess(RemoteWorker):
     """What the actor runs."""
+
+    @ray.method(num_returns=2)
+    def sample(
+        self, ticks: int, loads: Loads, *weights: np.ndarray
+    ) -> tuple[Report, Mapping[str, Trajectory] | None]:
+        """What is told and the data apart: each goes to who wants it."""
+        return super().sample(ticks, loads, *weights)
