@@ -50,12 +50,11 @@ def pressure(
 def noted(driver: DriverStatus, press: Pressure, now: float) -> DriverStatus:
     """With what it is asked from now on.
 
-    What was asked may have been heard, and is not forgotten. Taken back, its grace begins anew; a stop cannot
-    be taken back.
+    What was asked may have been heard, and is not forgotten; once it is taken back, its grace begins anew.
     """
     asked = asked_before(driver)
     if press is Pressure.NONE:
-        return driver.model_copy(update={"asked_time": None}) if asked is Pressure.DRAIN else driver
+        return driver.model_copy(update={"asked_time": None})
     if press is asked and driver.asked_time is not None:
         return driver
     return driver.model_copy(update={"asked": ASKED[press], "asked_time": written(now)})

@@ -299,7 +299,7 @@ def test_what_is_taken_back_begins_anew_but_a_stop_is_remembered() -> None:
     assert decision.order is not None
     assert not decision.order.stop
     assert status.driver is not None
-    assert status.driver.asked is DriverAsked.STOP
+    assert (status.driver.asked, status.driver.asked_time) == (DriverAsked.STOP, None)
     _, ended = after(seen(job(status), sighting=sighting(JobState.STOPPED)))
     assert ended.failures == Failures()
 

@@ -211,7 +211,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant("suspend", "pressure", "never", "asked is Pressure.NONE", "", SUSPENDS),
     Plant("suspend", "asked_before", "swap-comparison", "asked is driver.asked", "", SUSPENDS, DECIDING),
     Plant("suspend", "noted", "never", "if press is Pressure.NONE:", "", SUSPENDS, DECIDING),
-    Plant("suspend", "noted", "always", "if asked is Pressure.DRAIN else", "", STOPS, DECIDING),
+    Plant("suspend", "noted", "drop-keyword", "'asked_time': None", "", STOPS, DECIDING),
     Plant("suspend", "noted", "drop-term", "press is asked and", "is not None and True", SUSPENDS, DECIDING),
     Plant("suspend", "noted", "drop-term", "press is asked and", "asked and True", (), DECIDING),
     Plant("suspend", "noted", "drop-entry", "'asked_time'", "'asked': ASKED[press]})", DEAF),
