@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 import threading
@@ -353,3 +354,28 @@ def test_a_secret_in_what_a_driver_says_is_hidden_and_the_rest_is_heard(quote: s
     assert progress.failure is not None
     assert progress.failure.message.endswith("line 1\nof the file")
     assert "abcdef" not in progress.failure.message
+
+
+@dataclass
+class Dying:
+    """A head whose driver speaks until it is ``dead``, and then Ray says so."""
+
+    dead: bool = False
+
+    def send(self, head: Head, port: int, request: Request) -> Response:
+        if port == DASHBOARD_PORT:
+            state = "FAILED" if self.dead else "RUNNING"
+            return Response(200, json.dumps({"status": state, "driver_exit_code": -9}).encode())
+        if self.dead:
+            raise ConnectionLost("refused")
+        return Response(200, b'{"attempt": 1, "state": "Training"}')
+
+
+def test_ray_is_asked_in_the_same_look_where_a_driver_that_spoke_is_silent() -> None:
+    head, seen = Dying(), None
+    for _ in range(2):
+        seen = contact(order_for(), seen, head, 5.0, 5.0)
+        assert seen.state is JobState.RUNNING
+    head.dead = True
+    seen = contact(order_for(), seen, head, 5.0, 5.0)
+    assert (seen.state, seen.exit_code) == (JobState.FAILED, -9)

@@ -51,6 +51,10 @@ SPEAKS = (
     "tests/rl_operator/test_contact.py::"
     "test_a_driver_that_speaks_for_itself_is_asked_alone_and_ray_now_and_then",
 )
+DIES = (
+    "tests/rl_operator/test_contact.py::"
+    "test_ray_is_asked_in_the_same_look_where_a_driver_that_spoke_is_silent",
+)
 SILENT = ("tests/rl_operator/test_contact.py::test_an_unreachable_head_is_dated_from_the_first_silence",)
 
 PLANTS: tuple[Plant, ...] = (
@@ -200,7 +204,7 @@ PLANTS: tuple[Plant, ...] = (
         "contact", "_speaks_for_itself", "drop-term", "return lately and runs", "return runs and", (), SPEAKS
     ),
     Plant("contact", "take", "never", "return self._by_ray(spoken) if", "", (), SPEAKS),
-    Plant("contact", "take", "drop-term", "heard is None or", "None or False", (), SPEAKS),
+    Plant("contact", "take", "drop-term", "heard is None or", "None or False", (), DIES),
     Plant("contact", "_unreachable", "never", "self.before.unreachable_since is None", "", (), SILENT),
     Plant("contact", "_unreachable", "drop-keyword", "unreachable_seconds=", "", (), SILENT),
     Plant("contact", "_spoken_to", "skip-statement", "driver.put_desired(", "pass", ("stop_moved",)),
