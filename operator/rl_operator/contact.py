@@ -67,8 +67,7 @@ class _Look:
         if not self._speaks_for_itself():
             return self._by_ray(None)
         spoken = self._spoken_to(self.before)
-        heard = spoken.progress if spoken is not self.before else None
-        return self._by_ray(spoken) if heard is None or heard.state.final else spoken
+        return self._by_ray(spoken) if spoken is self.before else spoken
 
     def _speaks_for_itself(self) -> bool:
         """Ray said lately that the driver runs, and that has answered: while it does, Ray is not asked."""

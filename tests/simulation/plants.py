@@ -203,8 +203,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "contact", "_speaks_for_itself", "drop-term", "return lately and runs", "return runs and", (), SPEAKS
     ),
-    Plant("contact", "take", "never", "return self._by_ray(spoken) if", "", (), SPEAKS),
-    Plant("contact", "take", "drop-term", "heard is None or", "None or False", (), DIES),
+    Plant("contact", "take", "never", "return self._by_ray(spoken) if", "", (), DIES),
     Plant("contact", "_unreachable", "never", "self.before.unreachable_since is None", "", (), SILENT),
     Plant("contact", "_unreachable", "drop-keyword", "unreachable_seconds=", "", (), SILENT),
     Plant("contact", "_spoken_to", "skip-statement", "driver.put_desired(", "pass", ("stop_moved",)),
