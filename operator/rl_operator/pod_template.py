@@ -28,7 +28,7 @@ from rl_platform.spec.driver_protocol import (
 from rl_platform.spec.resources import LearnerSpec, PodGroup, ResourceSpec, RolloutsSpec
 from rl_platform.spec.training_job import TrainingJobSpec
 
-BUILDER_VERSION = "3"
+BUILDER_VERSION = "4"
 """Grows with every change of what is built here; a running cluster keeps what it was built with."""
 
 OBJECT_STORE_SHARE = 0.3
@@ -102,7 +102,10 @@ def rollouts_group(job: Job, spec: TrainingJobSpec, settings: Settings) -> dict[
     if asked.cpu is None:
         asked = asked.model_copy(update={"cpu": str(rollouts.workers_per_pod)})
     sizes, workers = group_sizes(rollouts), rollouts.workers_per_pod
-    return _worker_group(job, spec, rollouts, names.ROLLOUTS, asked, sizes, workers, settings)
+    group = _worker_group(job, spec, rollouts, names.ROLLOUTS, asked, sizes, workers, settings)
+    if spec.replay.placement == "rollouts":  # any of the pods has room for any of the shards
+        group["resources"]["rlp_replay"] = str(spec.replay.shards)
+    return group
 
 
 def group_sizes(rollouts: RolloutsSpec) -> dict[str, int]:

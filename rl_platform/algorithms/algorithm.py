@@ -27,8 +27,8 @@ def _none(config: Any) -> int:
     return 0
 
 
-def _uniform(config: Any) -> Draws:
-    del config
+def _uniform(config: Any, capacity: int) -> Draws:
+    del config, capacity
     return Uniform()
 
 
@@ -51,7 +51,7 @@ class Algorithm:
     learning: Callable[[Any], Learning]
     plan: Callable[[Run, Any], Plan]
     replay_capacity: Callable[[Any], int] = _none  # transitions per policy; 0: no replay buffer
-    replay_draws: Callable[[Any], Draws] = _uniform  # how samples are drawn from a buffer
+    replay_draws: Callable[[Any, int], Draws] = _uniform  # how they are drawn from a buffer so large
     gradients: Callable[[Any], Gradients] | None = None  # of what workers send gradients, if they do
     look_back: Callable[[Any], int] = _none  # rows of the previous fragment that trajectories carry
     exploration: Callable[[Any], Exploration] = _no_exploration  # knobs such as epsilon

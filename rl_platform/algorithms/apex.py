@@ -35,16 +35,19 @@ def plan(run: Run, cfg: spec.ApeX) -> Plan:
         op.select_experiences(run.trained),
         op.store_to_replay(run, n_step(cfg.n_step, cfg.gamma, prioritized=True)),
     )
-    correction = cfg.prioritized_replay.correction
-    learn = op.replay(run, batch_size=cfg.batch_size, minibatches=due, correction=correction).then(
-        op.train_one_step(run, dqn_loss(cfg.double_q), target_columns=next_values),
+    size, correction = cfg.batch_size, cfg.prioritized_replay.correction
+    ahead = op.queue(run, depth=2)
+    feed = op.replay(run, batch_size=size, minibatches=due, correction=correction, in_flight=2).then(
+        op.submit(run, ahead, dqn_loss(cfg.double_q), target_columns=next_values)
+    )
+    learn = op.updates(run, ahead).then(
         op.update_priorities(run),
         op.update_target_network(run, every=op.Every(updates=cfg.target_update_every)),
         op.publish_weights(run, every=op.Every(updates=cfg.publish_every)),
         op.report(run, every=op.Every(env_steps=1024)),
     )
-    pace = op.EnvStepsPerUpdate(cfg.train_every, sample="store", learn="learn", after=cfg.learning_starts)
-    return op.concurrently(store=store, learn=learn, output="learn", pace=pace)
+    pace = op.EnvStepsPerUpdate(cfg.train_every, "store", "learn", cfg.learning_starts, "feed", ahead)
+    return op.concurrently(store=store, feed=feed, learn=learn, output="learn", pace=pace)
 
 
 def exploration(cfg: spec.ApeX) -> Exploration:
@@ -66,6 +69,6 @@ APEX = Algorithm(
     policy=lambda spaces, model, cfg: q_policy(spaces, model, cfg.dueling, scored=True),
     look_back=lambda cfg: cfg.n_step - 1,
     replay_capacity=lambda cfg: cfg.buffer_size,
-    replay_draws=lambda cfg: draws(cfg.buffer_size, cfg.prioritized_replay),
+    replay_draws=lambda cfg, capacity: draws(capacity, cfg.prioritized_replay),
     learning=lambda cfg: Learning(Optimizer(max_grad_norm=cfg.max_grad_norm), target=True),
 )

@@ -154,7 +154,7 @@ DQN = Algorithm(
     learning=lambda cfg: Learning(Optimizer(max_grad_norm=cfg.max_grad_norm), target=True),
     plan=plan,
     replay_capacity=lambda cfg: cfg.buffer_size,
-    replay_draws=lambda cfg: draws(cfg.buffer_size, cfg.prioritized_replay),
+    replay_draws=lambda cfg, capacity: draws(capacity, cfg.prioritized_replay),
     look_back=lambda cfg: cfg.n_step - 1,
     exploration=exploration,
     refuse=refuse("dqn"),

@@ -263,6 +263,9 @@ class Attempt:
             metrics["rollout/workers"] = float(self.assembly.workers.count)
             metrics["rollout/workers_lost"] = float(counters.replaced)
             metrics["rollout/dropped_agent_steps"] = float(sum(counters.dropped.values()))
+        if counters.stored:
+            metrics["replay/stored"] = float(counters.stored)
+            metrics["replay/overwritten"] = float(counters.overwritten)
         agent_steps = dict(counters.agent_steps)
         report = Report(counters.env_steps, agent_steps, counters.updates, counters.iterations, wall, metrics)
         self.telemetry.report(report, self.assembly, self.last)

@@ -13,6 +13,7 @@ from typing import Any
 from rl_platform.algorithms import ALGORITHMS
 from rl_platform.algorithms.algorithm import Algorithm
 from rl_platform.data.entrypoint import EntrypointError, load_entrypoint
+from rl_platform.driver.building_replay import replay_of
 from rl_platform.driver.schedules import schedule_of
 from rl_platform.envs.adapter import EnvironmentAdapter
 from rl_platform.envs.make import make_adapter
@@ -34,7 +35,7 @@ from rl_platform.workers.learner import Learner, Learning
 from rl_platform.workers.local import LocalWorkers
 from rl_platform.workers.ray_session import RaySession
 from rl_platform.workers.remote_learner import LearnerBlueprint, RemoteLearner
-from rl_platform.workers.replay_buffer import ReplayBuffer
+from rl_platform.workers.replay_shards import ReplayShards
 from rl_platform.workers.rollout_worker import ENVS_PER_SOURCE
 from rl_platform.workers.worker_gradients import Differentiator
 
@@ -79,6 +80,8 @@ class Assembly:
             self.session.open()
         if isinstance(self.run.learner, RemoteLearner):
             self.run.learner.start()
+        if isinstance(self.run.replay, ReplayShards):
+            self.run.replay.start()
         if isinstance(self.workers, WorkerGroup):
             self.workers.start()
 
@@ -86,6 +89,8 @@ class Assembly:
         """End what it has made, and the Ray that it started."""
         if isinstance(self.run.learner, RemoteLearner):
             self.run.learner.close()
+        if isinstance(self.run.replay, ReplayShards):
+            self.run.replay.close()
         self.workers.close()
         if self.session is not None:
             self.session.close()
@@ -116,16 +121,17 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
     refuse_unsupported(job)
     name, algorithm, config = chosen_algorithm(job)
     spec = job.spec
+    session = RaySession(logs) if spec.learner.replicas or spec.rollouts.replicas else None
     # Where others sample, one environment tells the spaces.
     adapter = environments(job, 1 if spec.rollouts.replicas else spec.rollouts.envs_per_worker, watchdog)
     try:
         policies = policies_of(job, adapter, algorithm, config)
         trained = tuple(each for each in policies if _is_trained(job, each))
         schedule = schedule_of(config, spec.schedules, spec.stop.env_steps)
+        replay = replay_of(job, algorithm, config, {each: policies[each] for each in trained}, session)
     except ValueError as error:
         adapter.close()
         raise BadConfiguration(str(error)) from error
-    session = RaySession(logs) if spec.learner.replicas or spec.rollouts.replicas else None
     learner = _learner(job, policies, trained, algorithm.learning(config), session)
     filters = {
         name: _filters(policy, spec.model)
@@ -141,17 +147,12 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
         "differentiator": _differentiator(algorithm, config, policies, trained),
     }
     workers = _workers(job, policies, adapter, behaviour, watchdog, session)
-    capacity = algorithm.replay_capacity(config)
     if isinstance(workers, WorkerGroup):
-        # Replay buffers are in this process; otherwise data goes straight to a learner elsewhere.
-        kept = capacity or behaviour["differentiator"] is not None
-        workers.data_stays = bool(spec.learner.replicas) and not kept
+        # Data goes straight to who keeps it or learns from it, where that is not this process.
+        kept = replay or behaviour["differentiator"] is not None
+        workers.data_stays = isinstance(replay, ReplayShards) or (bool(spec.learner.replicas) and not kept)
     run = Run(workers, learner, trained, schedule, filters=filters, exploration=algorithm.exploration(config))
-    run.scheduled_at_workers = behaviour["differentiator"] is not None
-    if capacity:
-        run.replay = {
-            policy: ReplayBuffer(capacity, spec.seed, algorithm.replay_draws(config)) for policy in trained
-        }
+    run.scheduled_at_workers, run.replay = behaviour["differentiator"] is not None, replay
     run.publish(0, 0)
     plan = algorithm.plan(run, config).validate()
     if isinstance(workers, WorkerGroup):
@@ -195,7 +196,6 @@ def refuse_unsupported(job: TrainingJob) -> None:
     asked: Mapping[str, bool] = {
         "learner.replicas above 1 (data-parallel learners)": spec.learner.replicas > 1,
         f"rollouts.envsPerWorker above {ENVS_PER_SOURCE:,}": spec.rollouts.envs_per_worker > ENVS_PER_SOURCE,
-        "replay.placement rollouts": spec.replay.placement != "driver",
     }
     for what, is_asked in asked.items():
         if is_asked:

@@ -13,6 +13,7 @@ from rl_platform.checkpoints.errors import CheckpointError, StaleAttempt
 from rl_platform.driver.attempt import Attempt, TrainingTrouble
 from rl_platform.driver.building import BadConfiguration
 from rl_platform.driver.drain import Drain
+from rl_platform.driver.full_store import is_full, what_to_do
 from rl_platform.driver.http import EndpointError
 from rl_platform.driver.result import Evaluation, Result, State, versions, weights_digest
 from rl_platform.driver.run_folder import RunFolder, RunFolderError
@@ -21,6 +22,7 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLogError
+from rl_platform.workers.replay_shards import ShardsLost
 from rl_platform.workers.worker_losses import WorkersLost
 
 REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
@@ -28,6 +30,7 @@ REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (EndpointError, FailureReason.BAD_CONFIGURATION),
     (EnvironmentFault, FailureReason.ENVIRONMENT_FAULT),
     (WorkersLost, FailureReason.INTERNAL_ERROR),
+    (ShardsLost, FailureReason.INTERNAL_ERROR),
     (CheckpointError, FailureReason.CHECKPOINT_FAILED),
     (ProgressLogError, FailureReason.CHECKPOINT_FAILED),
     (RunFolderError, FailureReason.CHECKPOINT_FAILED),
@@ -122,10 +125,14 @@ class Outcome:
 def _reason(error: Exception) -> FailureReason:
     if isinstance(error, TrainingTrouble):
         return error.reason
+    if is_full(error):
+        return FailureReason.OUT_OF_MEMORY
     return next((reason for kind, reason in REASONS if isinstance(error, kind)), FailureReason.INTERNAL_ERROR)
 
 
 def _message(error: Exception) -> str:
+    if is_full(error):
+        return what_to_do(error)
     known = isinstance(error, TrainingTrouble) or any(isinstance(error, kind) for kind, _ in REASONS)
     text = str(error) or type(error).__name__
     return text if known else f"{type(error).__name__}: {text}"

@@ -11,6 +11,7 @@ from rl_platform.checkpoints.checkpoint import Checkpoint
 from rl_platform.data.tree import Tree
 from rl_platform.driver.building import Assembly, BadConfiguration
 from rl_platform.driver.guard import DivergenceGuard
+from rl_platform.driver.saving_replay import capture_replay, put_replay_back
 from rl_platform.driver.stopping import StopRule
 from rl_platform.execution.parts import PlanError
 
@@ -43,8 +44,8 @@ def capture(assembly: Assembly, progress: Progress, rule: StopRule, guard: Diver
         if name in run.filters:
             arrays[f"filters/{name}"] = run.filters[name].snapshot()
     if assembly.job.spec.checkpoint.replay:
-        for name, buffer in run.replay.items():
-            replay[name], arrays[f"replay/{name}"] = buffer.snapshot()
+        replay, trees = capture_replay(run)
+        arrays |= trees
     state = {
         "algorithm": assembly.name,
         "environment": assembly.environment,
@@ -73,10 +74,8 @@ def put_back(
             run.learner.restore(name, checkpoint.arrays[f"learner/{name}"])
             if name in run.filters:
                 run.filters[name].restore(checkpoint.arrays[f"filters/{name}"])
-        for name, buffer in run.replay.items():
-            if name in state["replay"]:
-                buffer.restore(state["replay"][name], checkpoint.arrays.get(f"replay/{name}", {}))
         assembly.plan.restore(state["plan"], checkpoint.arrays.get("plan", {}))
+        put_replay_back(run, assembly.plan.counters, state["replay"], checkpoint.arrays)
     except (ValueError, KeyError, PlanError) as error:
         raise BadConfiguration(f"the checkpoint does not fit this job: {error}") from error
     run.episodes.restore(state["episodes"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rl_platform.execution.counters import Counters
+from rl_platform.execution.learning_ahead import Queue
 from rl_platform.execution.plan import Flow, Pace, Plan
 
 
@@ -20,17 +21,30 @@ class EnvStepsPerUpdate:
     insert).
 
     A deficit counter without a memory of its own: what is due follows from the counters, so it survives a
-    restore.
+    restore. While there is nothing to learn from, sampling goes on.
+
+    Where ``feed`` submits samples to ``ahead``, updates that are on their way count like those that are
+    there, and whatever comes first is taken while enough are on their way.
     """
 
     ratio: float
     sample: str
     learn: str
     after: int = 0
+    feed: str = ""
+    ahead: Queue | None = None
 
-    def due(self, flows: Mapping[str, Flow], counters: Counters) -> str:
+    def due(self, flows: Mapping[str, Flow], counters: Counters) -> tuple[str, ...]:
         collected = counters.env_steps - self.after
-        return self.learn if collected >= 0 and counters.updates * self.ratio < collected else self.sample
+        planned = counters.updates + (self.ahead.updates if self.ahead else 0)
+        wanted = collected >= 0 and planned * self.ratio < collected
+        if self.ahead is None:
+            return (self.learn if wanted and not flows[self.learn].source.empty else self.sample,)
+        if wanted and self.ahead.room and not flows[self.feed].source.empty:
+            return (self.feed,)
+        if flows[self.learn].source.empty:
+            return (self.sample,)
+        return (self.learn,) if wanted else (self.learn, self.sample)
 
     def __str__(self) -> str:
         after = f", after {self.after} env steps" if self.after else ""

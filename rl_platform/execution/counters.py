@@ -22,6 +22,8 @@ class Counters:
     episodes: int = 0
     dropped: dict[str, int] = field(default_factory=dict)  # reason → agent steps not learned from
     replaced: int = 0  # rollout workers that were lost
+    stored: int = 0  # transitions that came into replay
+    overwritten: int = 0  # of them, by newer ones
     abandoned: int = 0  # agent steps of open episodes that a restart ended: learned from, but in no return
 
     def add_agent_steps(self, steps: dict[str, int]) -> None:
@@ -46,6 +48,11 @@ class Every:
     updates: int = 0
     env_steps: int = 0
     due_at: int = -1
+
+    @property
+    def depth(self) -> int:
+        """It holds no item."""
+        return 0
 
     def due(self, counters: Counters) -> bool:
         period, count = (

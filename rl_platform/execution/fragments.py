@@ -20,6 +20,10 @@ class HeldFragments:
 
     fragments: deque[Fragment] = field(default_factory=deque)
 
+    @property
+    def depth(self) -> int:
+        return len(self.fragments)
+
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
         documents, arrays = [], Tree()
         for position, fragment in enumerate(self.fragments):

@@ -7,9 +7,11 @@ from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op
 from rl_platform.execution.run import Run
+from rl_platform.workers.learner import Learner
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.reassessment import Assessor
 from rl_platform.workers.remote_learner import DataLost
+from rl_platform.workers.remote_sample import RemoteSample
 
 
 def train_one_step(
@@ -39,9 +41,13 @@ def train_one_step(
             if item.kind is Kind.SAMPLE:
                 if policy not in item.info["samples"]:
                     continue
-                learned = run.learner.update_on_samples(
-                    policy, item.info["samples"][policy], objective, knobs, target_columns
-                )
+                samples = item.info["samples"][policy]
+                if isinstance(run.learner, Learner) and isinstance(samples, RemoteSample):
+                    samples = samples.fetch()
+                try:
+                    learned = run.learner.update_on_samples(policy, samples, objective, knobs, target_columns)
+                except DataLost:  # the transitions are in replay still, or counted with their shard
+                    continue
             else:
                 mine = [each for each in item.data if each.policy == policy]
                 how = (epochs, minibatch_size, target_kl, assessor)

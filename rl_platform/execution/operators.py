@@ -12,6 +12,7 @@ from rl_platform.execution.learning import (
     update_filters,
     update_target_network,
 )
+from rl_platform.execution.learning_ahead import queue, submit, updates
 from rl_platform.execution.replay import replay, store_to_replay, update_priorities
 from rl_platform.execution.reporting import report
 from rl_platform.execution.sampling import gradients, rollouts
@@ -25,13 +26,16 @@ __all__ = [
     "gradients",
     "prepare",
     "publish_weights",
+    "queue",
     "replay",
     "report",
     "rollouts",
     "select_experiences",
     "store_to_replay",
+    "submit",
     "train_one_step",
     "update_filters",
     "update_priorities",
     "update_target_network",
+    "updates",
 ]

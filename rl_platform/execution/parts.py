@@ -18,6 +18,10 @@ class PlanError(ValueError):
 class State(Protocol):
     """What an operator remembers between items. Goes to JSON and named trees, and comes back."""
 
+    @property
+    def depth(self) -> int:
+        """Items that it holds."""
+
     def snapshot(self) -> tuple[dict[str, Any], Tree]: ...
     def restore(self, state: dict[str, Any], arrays: Tree) -> None: ...
 
@@ -56,6 +60,14 @@ class Source(Protocol):
     @property
     def state(self) -> State | None:
         """What it holds back from before a checkpoint; see `settle`."""
+
+    @property
+    def depth(self) -> int:
+        """Items that wait in it, or are on their way."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether `take` could give nothing, whenever it was called."""
 
     def issue(self) -> None:
         """Start work elsewhere, as far as the source's credit allows."""

@@ -30,9 +30,9 @@ HEARTBEAT_ENV_STEPS = 2048
 
 
 class Pace(Protocol):
-    """Which flow is due, as a pure function of the counters."""
+    """Which flow is due, or which are, whatever comes first: by the counters and by what is on its way."""
 
-    def due(self, flows: Mapping[str, Flow], counters: Counters) -> str: ...
+    def due(self, flows: Mapping[str, Flow], counters: Counters) -> tuple[str, ...]: ...
     def __str__(self) -> str: ...
 
 
@@ -131,8 +131,8 @@ class Plan:
         """What waits now at each source and operator: for an answer, or for the rest of its batch."""
         found: dict[str, int] = {}
         for name, flow in self.flows.items():
-            found[f"{name}/{flow.source.name}"] = getattr(flow.source, "depth", 0)
-            found |= {f"{name}/{op.name}": getattr(op.state, "depth", 0) for op in flow.ops}
+            found[f"{name}/{flow.source.name}"] = flow.source.depth
+            found |= {f"{name}/{op.name}": op.state.depth if op.state else 0 for op in flow.ops}
         return found
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
@@ -185,20 +185,28 @@ class Plan:
         """
         for flow in self.flows.values():
             flow.source.issue()
-        name = self.output if self.pace is None else self.pace.due(self.flows, self.counters)
-        source, ready = self.flows[name].source, None
+        names = (self.output,) if self.pace is None else self.pace.due(self.flows, self.counters)
+        owners: dict[Ref, str] = {}
         began = time.perf_counter()
-        refs = source.waits()
-        if refs:
-            if self.wait is None:
-                raise PlanError(f"{name}/{source.name} works outside this process: the plan needs a waiter")
-            ready = self.wait(refs, IDLE_SECONDS)
-            if ready is None:
-                return name, None
+        for name in names:
+            refs = self.flows[name].source.waits()
+            if not refs:
+                return name, self._taken(name, None, began)
+            owners |= dict.fromkeys(refs, name)
+        if self.wait is None:
+            source = f"{names[0]}/{self.flows[names[0]].source.name}"
+            raise PlanError(f"{source} works outside this process: the plan needs a waiter")
+        ready = self.wait(list(owners), IDLE_SECONDS)
+        if ready is None:
+            return names[0], None
+        return owners[ready], self._taken(owners[ready], ready, began)
+
+    def _taken(self, name: str, ready: Ref | None, began: float) -> Item | None:
+        source = self.flows[name].source
         item = source.take(self.counters, ready)
         if item is not None:
             self._account(f"{name}/{source.name}", item, began)
-        return name, item
+        return item
 
     def _push(self, flow: str, ops: tuple[Op, ...], item: Item) -> list[Item]:
         items = [item]

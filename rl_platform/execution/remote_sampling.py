@@ -52,7 +52,11 @@ class RemoteRollouts:
     @property
     def depth(self) -> int:
         """Requests and fragments on their way."""
-        return len(self.outstanding) + len(self.state.fragments)
+        return len(self.outstanding) + self.state.depth
+
+    @property
+    def empty(self) -> bool:
+        return False
 
     def issue(self) -> None:
         """Ask workers that have credit; a round begins when the one before has been taken wholly."""

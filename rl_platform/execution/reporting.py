@@ -20,6 +20,11 @@ class Accumulated:
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def depth(self) -> int:
+        """No item waits here: statistics are added up."""
+        return 0
+
     def add(self, stats: dict[str, float]) -> None:
         for name, value in stats.items():
             self.sums[name] = self.sums.get(name, 0.0) + value

@@ -17,6 +17,7 @@ from rl_platform.workers.learner import Learner
 from rl_platform.workers.local import LocalWorkers
 from rl_platform.workers.remote_learner import RemoteLearner
 from rl_platform.workers.replay_buffer import ReplayBuffer
+from rl_platform.workers.replay_shards import ReplayShards
 
 Schedule = Callable[[int], dict[str, float]]
 """env steps → the scheduled values of that moment, by snake_case field name; always all of them."""
@@ -41,7 +42,7 @@ class Run:
     learner: Learner | RemoteLearner
     trained: tuple[str, ...]
     schedule: Schedule
-    replay: dict[str, ReplayBuffer] = field(default_factory=dict)
+    replay: dict[str, ReplayBuffer] | ReplayShards = field(default_factory=dict)
     filters: dict[str, PolicyFilters] = field(default_factory=dict)
     published: dict[str, Published] = field(default_factory=dict)
     exploration: Callable[[int, int], Mapping[str, Any]] = lambda env_steps, environments: {}

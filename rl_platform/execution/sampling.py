@@ -28,6 +28,14 @@ class Rollouts:
     site: str = "rollouts"
     state: HeldFragments = field(default_factory=HeldFragments)  # of a checkpoint made with remote workers
 
+    @property
+    def depth(self) -> int:
+        return self.state.depth
+
+    @property
+    def empty(self) -> bool:
+        return False
+
     def issue(self) -> None:
         """Sampling happens in `take`."""
 

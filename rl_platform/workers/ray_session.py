@@ -76,7 +76,8 @@ class RaySession:
         if os.environ.get(JOB_UID_ENV) or pinned in resources:
             return {"num_cpus": 0, "resources": {pinned: 1}}
         # On a Ray of its own they are not counted against the cores: however many there are, all begin.
-        return {"num_cpus": 0 if self._folder is not None else 1}
+        # Replay takes memory, and hardly a core.
+        return {"num_cpus": 0 if self._folder is not None or role == "replay" else 1}
 
     def close(self) -> None:
         """Leave the cluster, or stop the Ray that was started here with all its processes."""

@@ -7,7 +7,7 @@ it is started, and nothing of torch in this process.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from rl_platform.workers.learner import Learned, Learner, policy_seed
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.policy_learner import Learning
 from rl_platform.workers.ray_session import RaySession
+from rl_platform.workers.remote_sample import RemoteSample
+from rl_platform.workers.replay_buffer import Part
 
 
 class LearnerLost(Exception):
@@ -73,10 +75,17 @@ class LearnerProcess:
         return self.learner.update(policy, trajectories, steps, self.kept[objective], *arguments)
 
     def update_on_samples(
-        self, policy: str, samples: Tree, objective: int, knobs: Knobs, target_columns: int | None
+        self,
+        policy: str,
+        samples: Tree | RemoteSample,
+        objective: int,
+        knobs: Knobs,
+        target_columns: int | None,
+        *parts: dict[str, Part],
     ) -> Learned:
-        """See `Learner.update_on_samples`."""
+        """See `Learner.update_on_samples`; ``parts``: what a sample that is in shards refers to."""
         columns = None if target_columns is None else self.kept[target_columns]
+        samples = samples.of(parts) if isinstance(samples, RemoteSample) else samples
         return self.learner.update_on_samples(policy, samples, self.kept[objective], knobs, columns)
 
     def call(self, name: str, *arguments: Any) -> Any:
@@ -134,15 +143,33 @@ class RemoteLearner:
     def update_on_samples(
         self,
         policy: str,
-        samples: Tree,
+        samples: Tree | RemoteSample,
         objective: Objective,
         knobs: Knobs,
         target_columns: TargetColumns | None = None,
     ) -> Learned:
-        """See `Learner.update_on_samples`."""
+        """See `Learner.update_on_samples`. Raises DataLost too."""
+        return self.learned(self.ask_on_samples(policy, samples, objective, knobs, target_columns))
+
+    def ask_on_samples(
+        self,
+        policy: str,
+        samples: Tree | RemoteSample,
+        objective: Objective,
+        knobs: Knobs,
+        target_columns: TargetColumns | None = None,
+    ) -> list[Any]:
+        """The same, not waited for: what `learned` takes, of which the first is ready when all will be."""
         columns = None if target_columns is None else self._key(target_columns)
-        asked = self._actor.update_on_samples.remote(policy, samples, self._key(objective), knobs, columns)
-        done: Learned = self._answer(asked)
+        parts: tuple[Any, ...] = ()
+        if isinstance(samples, RemoteSample):
+            samples, parts = replace(samples, parts=()), samples.parts
+        key = self._key(objective)
+        return [self._actor.update_on_samples.remote(policy, samples, key, knobs, columns, *parts)]
+
+    def learned(self, asked: list[Any]) -> Learned:
+        """What has come of it. Raises DataLost too."""
+        done: Learned = self._answer(asked[0])
         return done
 
     def apply(self, policy: str, gradient: np.ndarray, knobs: Knobs) -> float:

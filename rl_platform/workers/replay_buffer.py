@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from rl_platform.data.tree import Tree
-from rl_platform.workers.replay_draws import PRIORITY, SERIAL, SLOT, Draws, Proportional, Uniform
+from rl_platform.workers.replay_draws import (
+    PRIORITY,
+    SERIAL,
+    SLOT,
+    WEIGHT,
+    Draws,
+    Proportional,
+    Share,
+    Uniform,
+)
+
+Part = tuple[np.ndarray, Tree]
+"""Positions [N] in a flattened sample [U, B], and their columns [N, ...]."""
 
 
 class ReplayBuffer:
@@ -58,9 +71,19 @@ class ReplayBuffer:
         if not self.size:
             raise ValueError("the replay buffer is empty: nothing was stored before the first sample")
         self.draws += 1
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, self.draws]))
-        index, more = self.drawing.draw(rng, self.size, (minibatches, batch_size), correction)
-        return {name: leaf.take(index, axis=0) for name, leaf in self.columns.items()} | more
+        shape, share = (minibatches, batch_size), Share((self.mass,), self.size)
+        return joined(shape, [self.part(self.draws, shape, correction, share)])
+
+    def part(self, number: int, shape: tuple[int, int], correction: float, share: Share) -> Part:
+        """What falls on this buffer of sample ``number``, which is in a shape [U, B]."""
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, number]))
+        where, slots, more = self.drawing.draw(rng, shape, correction, share)
+        return where, {name: leaf.take(slots, axis=0) for name, leaf in self.columns.items()} | more
+
+    @property
+    def mass(self) -> float:
+        """See `Draws.mass`."""
+        return self.drawing.mass(self.size)
 
     def update_priorities(self, sample: Tree, errors: np.ndarray) -> int:
         """New temporal differences [U, B] of what was drawn; returns how many came too late to count."""
@@ -83,8 +106,8 @@ class ReplayBuffer:
         if position["size"] > self.capacity:
             raise ValueError(
                 f"the checkpoint's replay buffer holds {position['size']} transitions, "
-                f"bufferSize is {self.capacity}: "
-                "restore with at least that bufferSize, or without the replay buffer"
+                f"and there is room for {self.capacity}: restore with a larger bufferSize, or without the "
+                "replay buffer"
             )
         head, size = position["head"], position["size"]
         if head != size and size < self.capacity:  # it was full and is smaller than this one: oldest first
@@ -99,3 +122,19 @@ class ReplayBuffer:
         }
         self.size, self.head = size, head % self.capacity
         self.added, self.draws = position["added"], position["draws"]
+
+
+def joined(shape: tuple[int, int], parts: Sequence[Part]) -> Tree:
+    """A sample [U, B, ...] of the parts that buffers gave; weights are at most 1 in each minibatch."""
+    filled = [(where, columns) for where, columns in parts if len(where)]
+    first, whole = filled[0][1], len(filled) == 1
+    sample: Tree = {}
+    for name, leaf in first.items():
+        flat = leaf if whole else np.empty((shape[0] * shape[1], *leaf.shape[1:]), leaf.dtype)
+        for where, columns in filled if not whole else ():
+            flat[where] = columns[name]
+        sample[name] = flat.reshape(*shape, *leaf.shape[1:])
+    if WEIGHT in sample:
+        weight = sample[WEIGHT]
+        sample[WEIGHT] = (weight / weight.max(axis=1, keepdims=True)).astype(np.float32)
+    return sample

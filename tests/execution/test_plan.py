@@ -28,6 +28,8 @@ class Numbers:
     steps: int = 10
     made: int = 0
     state: None = None
+    depth: int = 0
+    empty: bool = False
 
     def issue(self) -> None: ...
 
@@ -45,6 +47,10 @@ class Numbers:
 @dataclass
 class Pairs:
     held: list[int] = field(default_factory=list)
+
+    @property
+    def depth(self) -> int:
+        return len(self.held)
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
         return {"held": list(self.held)}, {}
@@ -179,6 +185,7 @@ class Elsewhere:
     """A source that works in a thread pool, as one on Ray works in actors."""
 
     gives, site, detail, state = Kind.ROLLOUT, "rollouts", "", None
+    depth, empty = 0, False
 
     def __init__(self, name: str, pool: ThreadPoolExecutor) -> None:
         self.name, self.pool = name, pool

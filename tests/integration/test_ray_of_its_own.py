@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rl_platform.driver.result import Result
+from rl_platform.workers.replay_shards import SHARD_LOST
 
 MANIFEST = """
 apiVersion: rlplatform.io/v1alpha1
@@ -30,6 +31,11 @@ spec:
   tracking: {enabled: false}
   checkpoint: {everyUpdates: 40}
 """
+SHARDS = MANIFEST.replace(
+    "{ppo: {batchSize: 128, minibatchSize: 64, epochs: 2}}",
+    "{apex: {batchSize: 32, bufferSize: 4000}}\n  learner: {replicas: 1}\n"
+    "  replay: {placement: rollouts, shards: 2}",
+).replace("everyUpdates: 40", "everyUpdates: 250")
 MARK = "RLP_TEST_OF_RAY_OF_ITS_OWN"
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -37,10 +43,10 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 class Run:
     """``rlp run`` in a process and a session of its own."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, job: str = MANIFEST) -> None:
         self.folder = folder
         manifest = folder / "job.yaml"
-        manifest.write_text(MANIFEST)
+        manifest.write_text(job)
         command = [sys.executable, "-m", "rl_platform.cli.main", "run", str(manifest), *options]
         command += ["--output", str(folder / "run"), "--quiet"]
         environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
@@ -125,5 +131,22 @@ def test_a_killed_run_goes_on_and_a_drained_one_leaves_nothing(
     assert again.end(signal.SIGTERM) == 3
     assert again.result().state == "Drained"
     assert again.result().env_steps > kept + 1_000
+    assert not set(os.listdir("/dev/shm")) - segments
+    assert not list(short.glob("rlp-ray-*"))
+
+
+def test_a_run_goes_on_without_a_shard_that_was_killed_and_leaves_nothing(
+    tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = set(os.listdir("/dev/shm"))
+    monkeypatch.setenv("TMPDIR", str(short))
+    run = Run(tmp_path, job=SHARDS)
+    run.reaches(3_000)
+    shards = [pid for pid in run.family() if "ReplayShard" in command(pid)]
+    assert len(shards) == 2
+    os.kill(shards[0], signal.SIGKILL)
+    run.reaches(run.saved() + 3_000)
+    assert run.end(signal.SIGTERM) == 3
+    assert run.result().dropped[SHARD_LOST] > 500
     assert not set(os.listdir("/dev/shm")) - segments
     assert not list(short.glob("rlp-ray-*"))

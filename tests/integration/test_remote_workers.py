@@ -28,9 +28,16 @@ def distributed(case: str, **spec: Any) -> TrainingJob:
     return job(**(CASES[case] | TWO_WORKERS | common | spec))
 
 
-@pytest.mark.parametrize("case", ["ppo-filters", "ppo-agents-lstm", "dqn"])
-def test_a_drained_run_that_goes_on_ends_with_the_same_weights(case: str, tmp_path: Path) -> None:
-    of = distributed(case)
+SHARD = {"replay": {"placement": "rollouts"}}
+
+
+@pytest.mark.parametrize(
+    ("case", "spec"), [("ppo-filters", {}), ("ppo-agents-lstm", {}), ("dqn", {}), ("dqn", SHARD)]
+)
+def test_a_drained_run_that_goes_on_ends_with_the_same_weights(
+    case: str, spec: dict[str, Any], tmp_path: Path
+) -> None:
+    of = distributed(case, **spec)
     whole = train(of, tmp_path / "whole")
     part = train(of, tmp_path / "parts", on_report=Stop(1_700))
     assert part.state == "Drained"

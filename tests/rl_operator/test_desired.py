@@ -127,6 +127,9 @@ def test_ray_is_told_its_memory_and_resources_once() -> None:
     assert learner["resources"]["GPU"] == "2"
     assert rollouts["resources"]["rlp_rollouts"] == "3"
     assert (rollouts["minReplicas"], rollouts["replicas"], rollouts["maxReplicas"]) == (0, 2, 5)
+    assert "rlp_replay" not in rollouts["resources"]
+    sharded = made(**SHAPE, replay={"placement": "rollouts", "shards": 4})["RayCluster"]["spec"]
+    assert sharded["workerGroupSpecs"][1]["resources"]["rlp_replay"] == "4"
     head = cluster["headGroupSpec"]["rayStartParams"]
     assert int(head["memory"]) + int(head["object-store-memory"]) == whole_bytes("4Gi")
 
