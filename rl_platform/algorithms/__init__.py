@@ -9,6 +9,7 @@ from rl_platform.algorithms.a3c import A3C
 from rl_platform.algorithms.algorithm import Algorithm
 from rl_platform.algorithms.apex import APEX
 from rl_platform.algorithms.appo import APPO
+from rl_platform.algorithms.ddppo import DDPPO
 from rl_platform.algorithms.dqn import DQN
 from rl_platform.algorithms.impala import IMPALA
 from rl_platform.algorithms.ppo import PPO
@@ -19,6 +20,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "a3c": A3C,
     "impala": IMPALA,
     "appo": APPO,
+    "ddppo": DDPPO,
     "dqn": DQN,
     "apex": APEX,
 }

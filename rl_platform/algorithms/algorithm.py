@@ -55,4 +55,5 @@ class Algorithm:
     gradients: Callable[[Any], Gradients] | None = None  # of what workers send gradients, if they do
     look_back: Callable[[Any], int] = _none  # rows of the previous fragment that trajectories carry
     exploration: Callable[[Any], Exploration] = _no_exploration  # knobs such as epsilon
+    learns_in_workers: bool = False  # rollout workers are the learner's ranks, where there are any
     refuse: Callable[[Spaces, ModelSpec], None] = _anything  # raises ValueError for what is not supported

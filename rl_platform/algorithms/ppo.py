@@ -24,7 +24,7 @@ from rl_platform.execution.run import Run
 from rl_platform.models.build import actor_critic_policy
 from rl_platform.models.policy import Knobs, Policy
 from rl_platform.models.scored_actions import score
-from rl_platform.objectives.clipped_surrogate import clipped_surrogate, standardized, value_regression
+from rl_platform.objectives.clipped_surrogate import clipped_surrogate, value_regression
 from rl_platform.objectives.gae import gae
 from rl_platform.objectives.scaling import scale_rewards
 from rl_platform.spec import algorithms as spec
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def ppo_loss(cfg: spec.PPO | spec.APPO) -> Loss:
+def ppo_loss(cfg: spec.PPO | spec.APPO | spec.DDPPO) -> Loss:
     """Clipped surrogate + value regression - entropy bonus, as means over N."""
 
     def loss(
@@ -50,8 +50,6 @@ def ppo_loss(cfg: spec.PPO | spec.APPO) -> Loss:
         log_ratio_N = heads.log_probability(batch["action"]) - batch["log_probability"]
         ratio_N = log_ratio_N.exp()
         advantage_N = batch["advantage"]
-        if cfg.normalize_advantage and len(advantage_N) > 1:
-            advantage_N = (advantage_N - advantage_N.mean()) / (advantage_N.std() + 1e-8)
         clipped_N = ratio_N.clamp(1 - clip, 1 + clip)
         policy_loss = -torch.minimum(ratio_N * advantage_N, clipped_N * advantage_N).mean()
 
@@ -75,16 +73,16 @@ def ppo_loss(cfg: spec.PPO | spec.APPO) -> Loss:
             stats["clip_fraction"] = ((ratio_N - 1).abs() > clip).float().mean()
         return total, stats
 
-    return Loss(loss, closed_form(cfg))
+    return Loss(loss, closed_form(cfg), ("advantage",) if cfg.normalize_advantage else ())
 
 
-def closed_form(cfg: spec.PPO | spec.APPO) -> ClosedForm:
+def closed_form(cfg: spec.PPO | spec.APPO | spec.DDPPO) -> ClosedForm:
     """The same loss with its gradient, for networks that are learned from without autograd."""
 
     def descent(read: Read, batch: Tree, knobs: Knobs) -> Descent:
         heads, entropy_weight = read(""), -float(knobs["entropy_coefficient"])
         scored = score(heads, batch["action"])
-        advantage_N = standardized(batch["advantage"]) if cfg.normalize_advantage else batch["advantage"]
+        advantage_N = batch["advantage"]
         surrogate = clipped_surrogate(
             scored.log_probability, batch["log_probability"], advantage_N, float(knobs["clip_range"])
         )

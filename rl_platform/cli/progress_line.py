@@ -16,6 +16,7 @@ LINE_SECONDS = 10.0
 PHASE_SECONDS = 1.0  # a phase that takes longer shows how long, on a terminal
 NOTED = {
     "rollout/workers_lost": "{:.0f} workers lost",
+    "learner/losses": "{:.0f} times back to a checkpoint",
     "rollout/dropped_agent_steps": "{:,.0f} steps dropped",
 }
 """Metrics that are shown where they are not zero."""

@@ -31,7 +31,9 @@ from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_settings import tracking_server
 from rl_platform.tracking.report import Report
 from rl_platform.workers.group import WorkerGroup
-from rl_platform.workers.remote_learner import LearnerLost, RemoteLearner
+from rl_platform.workers.learner_at_workers import LearnerAtWorkers
+from rl_platform.workers.losses import LearnerLost
+from rl_platform.workers.remote_learner import RemoteLearner
 
 log = logging.getLogger(__name__)
 
@@ -141,12 +143,13 @@ class Attempt:
             raise lost
         self.gone_back_to = since
         log.warning("%s; going back to %s", lost, self.last.uri if self.last else "the beginning")
-        wall_seconds = self.progress.wall_seconds
+        wall_seconds, losses = self.progress.wall_seconds, self.progress.learner_losses + 1
         learner.start()
         self.assembly.plan.settle()
         if not self._take_up() and self.initial is not None:
             put_back(self.initial, self.assembly, self.progress, self.rule, self.guard)
-        self.progress.wall_seconds, self.begun = wall_seconds, None
+        self.progress.wall_seconds, self.progress.learner_losses = wall_seconds, losses
+        self.begun = None
         self.telemetry.went_back_to(self.counters.env_steps)
 
     def _resize(self) -> None:
@@ -159,7 +162,13 @@ class Attempt:
             log.info(
                 "%d pods of rollout workers are wanted: %d workers now, not %d", pods, count, workers.count
             )
-            for who in workers.resize(count):
+            learner = self.assembly.run.learner
+            if isinstance(learner, LearnerAtWorkers):
+                self.assembly.plan.settle()  # before the workers that are still at it are ended
+                leaving = learner.regroup(count)
+            else:
+                leaving = workers.resize(count)
+            for who in leaving:
                 log.info("rollout worker %s was drained", who)
 
     def _standstill(self) -> StopReason | None:
@@ -266,6 +275,8 @@ class Attempt:
         if counters.stored:
             metrics["replay/stored"] = float(counters.stored)
             metrics["replay/overwritten"] = float(counters.overwritten)
+        if isinstance(run.learner, RemoteLearner):
+            metrics["learner/losses"] = float(self.progress.learner_losses)
         agent_steps = dict(counters.agent_steps)
         report = Report(counters.env_steps, agent_steps, counters.updates, counters.iterations, wall, metrics)
         self.telemetry.report(report, self.assembly, self.last)

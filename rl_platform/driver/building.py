@@ -32,9 +32,11 @@ from rl_platform.spec.training_job import TrainingJob
 from rl_platform.workers.blueprint import Blueprint, Sampling
 from rl_platform.workers.group import WorkerGroup
 from rl_platform.workers.learner import Learner, Learning
+from rl_platform.workers.learner_at_workers import LearnerAtWorkers
+from rl_platform.workers.learner_process import LearnerBlueprint
 from rl_platform.workers.local import LocalWorkers
 from rl_platform.workers.ray_session import RaySession
-from rl_platform.workers.remote_learner import LearnerBlueprint, RemoteLearner
+from rl_platform.workers.remote_learner import RemoteLearner
 from rl_platform.workers.replay_shards import ReplayShards
 from rl_platform.workers.rollout_worker import ENVS_PER_SOURCE
 from rl_platform.workers.worker_gradients import Differentiator
@@ -78,12 +80,12 @@ class Assembly:
         """Make what is in other processes; it comes up while the caller goes on."""
         if self.session is not None:
             self.session.open()
+        if isinstance(self.workers, WorkerGroup):
+            self.workers.start()
         if isinstance(self.run.learner, RemoteLearner):
             self.run.learner.start()
         if isinstance(self.run.replay, ReplayShards):
             self.run.replay.start()
-        if isinstance(self.workers, WorkerGroup):
-            self.workers.start()
 
     def close(self) -> None:
         """End what it has made, and the Ray that it started."""
@@ -132,7 +134,6 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
     except ValueError as error:
         adapter.close()
         raise BadConfiguration(str(error)) from error
-    learner = _learner(job, policies, trained, algorithm.learning(config), session)
     filters = {
         name: _filters(policy, spec.model)
         for name, policy in policies.items()
@@ -147,10 +148,13 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
         "differentiator": _differentiator(algorithm, config, policies, trained),
     }
     workers = _workers(job, policies, adapter, behaviour, watchdog, session)
+    at = workers if algorithm.learns_in_workers else None
+    learner = _learner(job, policies, trained, algorithm.learning(config), session, at)
     if isinstance(workers, WorkerGroup):
         # Data goes straight to who keeps it or learns from it, where that is not this process.
         kept = replay or behaviour["differentiator"] is not None
-        workers.data_stays = isinstance(replay, ReplayShards) or (bool(spec.learner.replicas) and not kept)
+        learned_elsewhere = isinstance(learner, RemoteLearner) and not kept
+        workers.data_stays = isinstance(replay, ReplayShards) or learned_elsewhere
     run = Run(workers, learner, trained, schedule, filters=filters, exploration=algorithm.exploration(config))
     run.scheduled_at_workers, run.replay = behaviour["differentiator"] is not None, replay
     run.publish(0, 0)
@@ -194,7 +198,6 @@ def refuse_unsupported(job: TrainingJob) -> None:
     """Raises BadConfiguration naming the first field that asks for what this version cannot do."""
     spec = job.spec
     asked: Mapping[str, bool] = {
-        "learner.replicas above 1 (data-parallel learners)": spec.learner.replicas > 1,
         f"rollouts.envsPerWorker above {ENVS_PER_SOURCE:,}": spec.rollouts.envs_per_worker > ENVS_PER_SOURCE,
     }
     for what, is_asked in asked.items():
@@ -231,14 +234,22 @@ def _learner(
     trained: Sequence[str],
     learning: Learning,
     session: RaySession | None,
+    workers: LocalWorkers | WorkerGroup | None,
 ) -> Learner | RemoteLearner:
-    """In this process, or in one of its own."""
-    spec = job.spec.learner
-    if not spec.replicas or session is None:
+    """In this process, in some of its own, or in those of ``workers`` that learn."""
+    spec, there = job.spec.learner, isinstance(workers, WorkerGroup)
+    if session is None or not (spec.replicas or there):
         return Learner(policies, trained, learning, job.spec.seed, _device(spec), spec.precision)
+    if there and spec.gpus_per_replica:
+        raise BadConfiguration(
+            f"spec.learner.gpusPerReplica is {spec.gpus_per_replica}, and the rollout workers, which learn, "
+            "do so on CPUs: set it to 0"
+        )
     device = "cuda" if spec.gpus_per_replica else "cpu"
     blueprint = LearnerBlueprint(policies, trained, learning, job.spec.seed, device, spec.precision)
-    return RemoteLearner(blueprint, session, spec.gpus_per_replica)
+    if isinstance(workers, WorkerGroup):
+        return LearnerAtWorkers(blueprint, session, workers)
+    return RemoteLearner(blueprint, session, spec.gpus_per_replica, spec.replicas)
 
 
 def _workers(

@@ -106,7 +106,7 @@ class Outcome:
         result.env_steps, result.agent_steps = counters.env_steps, dict(counters.agent_steps)
         result.updates, result.episodes = counters.updates, counters.episodes
         result.dropped, result.abandoned_agent_steps = dict(counters.dropped), counters.abandoned
-        result.workers_lost = counters.replaced
+        result.workers_lost, result.learner_losses = counters.replaced, attempt.progress.learner_losses
         result.wall_seconds = round(attempt.progress.wall_seconds, 3)
         result.startup_seconds = attempt.startup_seconds
         result.checkpoint = attempt.last.uri if attempt.last is not None else None

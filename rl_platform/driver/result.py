@@ -67,6 +67,7 @@ class Result:
     weights_digest: str | None = None  # sha256 of the published weights of all policies
     dropped: dict[str, int] = field(default_factory=dict)  # agent steps not learned from, by reason
     workers_lost: int = 0  # rollout workers that were replaced
+    learner_losses: int = 0  # of a process of the learner: each led back to a checkpoint
     abandoned_agent_steps: int = 0  # of open episodes that a restart ended: learned from, but in no return
     versions: dict[str, str | None] = field(default_factory=dict)
     folder: str | None = None

@@ -25,6 +25,7 @@ class Progress:
     next_checkpoint_update: int = 0
     next_evaluation: int = 0
     best_return: float | None = None
+    learner_losses: int = 0  # each led back to a checkpoint
 
 
 def capture(assembly: Assembly, progress: Progress, rule: StopRule, guard: DivergenceGuard) -> Checkpoint:

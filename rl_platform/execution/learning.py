@@ -8,9 +8,9 @@ from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op
 from rl_platform.execution.run import Run
 from rl_platform.workers.learner import Learner
+from rl_platform.workers.losses import DataLost
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.reassessment import Assessor
-from rl_platform.workers.remote_learner import DataLost
 from rl_platform.workers.remote_sample import RemoteSample
 
 

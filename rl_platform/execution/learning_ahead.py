@@ -20,9 +20,11 @@ from rl_platform.execution.parts import Op, State
 from rl_platform.execution.plan import Flow
 from rl_platform.execution.run import Run
 from rl_platform.workers.group import WorkerGroup
-from rl_platform.workers.learner import Learned, Learner
+from rl_platform.workers.learned import Learned
+from rl_platform.workers.learner import Learner
+from rl_platform.workers.losses import DataLost, LearnerLost
 from rl_platform.workers.objective import Objective, TargetColumns
-from rl_platform.workers.remote_learner import DataLost, LearnerLost, RemoteLearner
+from rl_platform.workers.remote_learner import RemoteLearner
 from rl_platform.workers.remote_sample import RemoteSample
 
 log = logging.getLogger(__name__)

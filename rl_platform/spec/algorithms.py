@@ -8,13 +8,14 @@ from pydantic import Field
 
 from rl_platform.spec.fields import Fault, ModuleOrEntrypoint, SpecModel
 from rl_platform.spec.free_json import JsonMap
-from rl_platform.spec.policy_gradients import A2C, A3C, APPO, IMPALA, PPO
+from rl_platform.spec.policy_gradients import A2C, A3C, APPO, DDPPO, IMPALA, PPO
 from rl_platform.spec.value_learning import DQN, ApeX, PrioritizedReplay
 
 __all__ = [
     "A2C",
     "A3C",
     "APPO",
+    "DDPPO",
     "DQN",
     "IMPALA",
     "PPO",
@@ -33,7 +34,7 @@ class Custom(SpecModel):
     config: JsonMap = Field(default_factory=dict, description="Handed to the algorithm as it is.")
 
 
-AlgorithmConfig = PPO | A2C | A3C | IMPALA | APPO | DQN | ApeX | Custom
+AlgorithmConfig = PPO | A2C | A3C | IMPALA | APPO | DDPPO | DQN | ApeX | Custom
 
 
 class AlgorithmSpec(SpecModel):
@@ -46,6 +47,7 @@ class AlgorithmSpec(SpecModel):
     )
     impala: IMPALA | None = Field(default=None, description="V-trace from workers that lag behind.")
     appo: APPO | None = Field(default=None, description="PPO from workers that lag behind.")
+    ddppo: DDPPO | None = Field(default=None, description="PPO learned in the rollout workers.")
     dqn: DQN | None = Field(default=None, description="Deep Q-learning.")
     apex: ApeX | None = Field(default=None, description="Distributed prioritised replay.")
     custom: Custom | None = Field(default=None, description="An algorithm of your own.")

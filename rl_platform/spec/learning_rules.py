@@ -11,7 +11,7 @@ from rl_platform.spec.algorithms import AlgorithmSpec, Custom
 from rl_platform.spec.cel_rules import CelRule, distinct, names_of, names_set, one_of
 from rl_platform.spec.running import Schedules
 
-_WITH_MINIBATCHES = ("ppo", "appo")
+_WITH_MINIBATCHES = ("ppo", "appo", "ddppo")
 _WITH_REPLAY = ("dqn", "apex")
 
 

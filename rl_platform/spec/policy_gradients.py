@@ -123,7 +123,33 @@ class APPO(SpecModel):
         yield from _minibatch_faults(self)
 
 
-def _minibatch_faults(config: PPO | APPO) -> Iterator[Fault]:
+class DDPPO(SpecModel):
+    """Decentralised distributed PPO (Wijmans et al. 2020, arXiv 1911.00357): rollout workers learn."""
+
+    learning_rate: Rate = Field(default=3e-4, description="Step size of Adam; may be scheduled.")
+    gamma: Share = Field(default=0.99, description="Discount per agent step.")
+    gae_lambda: Share = Field(default=0.95, description="0: one-step advantages, 1: Monte Carlo.")
+    clip_range: Rate = Field(
+        default=0.2, description="How far the probability ratio may move; may be scheduled."
+    )
+    epochs: int = Field(default=2, ge=1, le=10_000, description="Passes over each batch.")
+    minibatch_size: Rows = Field(default=512, description="Rows per update, over all workers.")
+    batch_size: Rows = Field(default=1024, description="Env steps per iteration, over all workers.")
+    entropy_coefficient: Coefficient = Field(
+        default=0.01, description="Weight of the entropy bonus; may be scheduled."
+    )
+    value_coefficient: Coefficient = Field(default=0.5, description="Weight of the value loss.")
+    value_clip_range: Norm | None = Field(
+        default=None, description="Clip value updates to this; absent: no clipping."
+    )
+    max_grad_norm: Norm = Field(default=0.5, description="Gradients are scaled down to this global norm.")
+    normalize_advantage: bool = Field(default=False, description="Standardise advantages per minibatch.")
+
+    def faults(self) -> Iterator[Fault]:
+        yield from _minibatch_faults(self)
+
+
+def _minibatch_faults(config: PPO | APPO | DDPPO) -> Iterator[Fault]:
     if config.minibatch_size > config.batch_size:
         yield Fault(
             ("minibatchSize",),

@@ -18,14 +18,22 @@ def running_rules() -> list[CelRule]:
 
 
 def _sampling_rules() -> Iterator[CelRule]:
-    rollouts, ppo = "self.rollouts", "self.algorithm.ppo"
+    rollouts = "self.rollouts"
     pods = f"({rollouts}.replicas == 0 ? 1 : {rollouts}.replicas * {rollouts}.workersPerPod)"
     lanes = f"{pods} * {rollouts}.envsPerWorker"
+    for name in ("ppo", "ddppo"):
+        own = f"self.algorithm.{name}"
+        yield CelRule(
+            f"algorithm.{name}.batchSize",
+            f"!has({own}) || {own}.batchSize >= {lanes}",
+            f"<{own}.batchSize> env steps are fewer than the <{lanes}> environments, which take one each "
+            f"(<{pods}> workers of <{rollouts}.envsPerWorker>); <{lanes}> or more, or fewer envsPerWorker",
+        )
     yield CelRule(
-        "algorithm.ppo.batchSize",
-        f"!has({ppo}) || {ppo}.batchSize >= {lanes}",
-        f"<{ppo}.batchSize> env steps are fewer than the <{lanes}> environments, which take one each "
-        f"(<{pods}> workers of <{rollouts}.envsPerWorker>); <{lanes}> or more, or fewer envsPerWorker",
+        "learner.replicas",
+        "!has(self.algorithm.ddppo) || self.learner.replicas == 0",
+        "<self.learner.replicas>, and algorithm.ddppo learns in its rollout workers; "
+        "0, and as many rollouts.replicas as should learn",
     )
     low, high, now = (f"{rollouts}.{name}" for name in ("minReplicas", "maxReplicas", "replicas"))
     yield CelRule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rl_platform.spec.algorithms import PPO, Custom
+from rl_platform.spec.algorithms import DDPPO, PPO, Custom
 from rl_platform.spec.fields import Fault
 
 if TYPE_CHECKING:
@@ -22,12 +22,18 @@ def section_faults(job: TrainingJobSpec) -> Iterator[Fault]:
 def _sampling_faults(job: TrainingJobSpec) -> Iterator[Fault]:
     name, config = job.algorithm.selected
     rollouts = job.rollouts
-    if isinstance(config, PPO) and config.batch_size < rollouts.num_envs:
+    if isinstance(config, PPO | DDPPO) and config.batch_size < rollouts.num_envs:
         yield Fault(
             ("algorithm", name, "batchSize"),
             f"{config.batch_size} env steps are fewer than the {rollouts.num_envs} environments, "
             f"which take one each ({rollouts.workers} workers of {rollouts.envs_per_worker})",
             f"{rollouts.num_envs} or more, or fewer envsPerWorker",
+        )
+    if isinstance(config, DDPPO) and job.learner.replicas:
+        yield Fault(
+            ("learner", "replicas"),
+            f"{job.learner.replicas}, and algorithm.ddppo learns in its rollout workers",
+            "0, and as many rollouts.replicas as should learn",
         )
     recurrent, most = job.model.recurrent, getattr(config, "minibatch_size", None)
     if most is not None and recurrent.kind != "none" and recurrent.sequence_length > most:

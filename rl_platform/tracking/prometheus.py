@@ -29,6 +29,7 @@ _GAUGES = {
     "rollout/policy_lag": ("rlp_policy_lag_versions", "Versions between the policy published last and used."),
     "rollout/workers": ("rlp_rollout_workers", "Rollout workers in other processes that there should be."),
     "rollout/workers_lost": ("rlp_rollout_workers_lost", "Rollout workers lost so far, over all attempts."),
+    "learner/losses": ("rlp_learner_losses", "Losses of learner processes; each led back to a checkpoint."),
 }
 _EDGE = {
     "depth": ("rlp_edge_depth_items", "Items that wait at this edge of the execution plan."),

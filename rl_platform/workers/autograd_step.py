@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,8 +30,10 @@ class AutogradStep:
         target: torch.Tensor | None,
         objective: Objective,
         precision: Precision = "float32",
+        standardize: Sequence[str] = (),
     ) -> None:
         self.policy, self.params, self.objective, self.precision = policy, params, objective, precision
+        self.standardize = standardize
         self.flat_gradient, self.device = flat_gradient, flat_gradient.device
         self.target = None if target is None else policy.layout.views(target)
 
@@ -76,6 +79,7 @@ class AutogradStep:
     def gradient(self, batch: Batch, knobs: Knobs) -> dict[str, torch.Tensor]:
         """See `Step.gradient`."""
         self.flat_gradient.zero_()
+        batch = batch | {name: _standardized(batch[name]) for name in self.standardize}
         with self._mixed():
             loss, stats = self.objective(self.policy, self.params, self.target, batch, knobs)
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
@@ -86,3 +90,8 @@ class AutogradStep:
         import torch
 
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+def _standardized(values: torch.Tensor) -> torch.Tensor:
+    """See `rl_platform.objectives.clipped_surrogate.standardized`."""
+    return (values - values.mean()) / (values.std() + 1e-8) if len(values) > 1 else values

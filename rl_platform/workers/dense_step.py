@@ -5,6 +5,7 @@ Equal to `AutogradStep` within the rounding of float32, at a fraction of the tim
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from rl_platform.models.dense import DenseLayers
 from rl_platform.models.dense_pass import DensePass
 from rl_platform.models.numpy_ops import NUMPY
 from rl_platform.models.policy import Heads, Knobs, Policy
+from rl_platform.objectives.clipped_surrogate import standardized
 from rl_platform.workers.objective import ClosedForm
 from rl_platform.workers.reassessment import Assessment
 
@@ -32,8 +34,10 @@ class DenseStep:
         gradient: np.ndarray,
         target: np.ndarray | None,
         closed_form: ClosedForm,
+        standardize: Sequence[str] = (),
     ) -> None:
         self.policy, self.dense, self.closed_form = policy, dense, closed_form
+        self.standardize = standardize
         self.params = policy.layout.views(flat)
         self.target = None if target is None else policy.layout.views(target)
         self.gradients = policy.layout.views(gradient)
@@ -64,6 +68,7 @@ class DenseStep:
 
     def gradient(self, batch: Tree, knobs: Knobs) -> dict[str, float]:
         """See `Step.gradient`."""
+        batch = batch | {name: standardized(batch[name]) for name in self.standardize}
         read = partial(self._read, batch, knobs, self.params, "")
         descent = self.closed_form(read, batch, knobs)
         assert self._read_last is not None, "a closed form reads the heads whose gradients it gives"

@@ -15,6 +15,7 @@ import numpy as np
 from rl_platform.data.tree import Tree
 from rl_platform.workers.blueprint import Blueprint
 from rl_platform.workers.fragment import Fragment
+from rl_platform.workers.learner_process import LearnerBlueprint
 from rl_platform.workers.local import PublishedPolicy
 from rl_platform.workers.member_states import restore_states, states_of
 from rl_platform.workers.members import Member, Members
@@ -54,8 +55,15 @@ class WorkerGroup:
         self.blueprint, self.num_envs, self.session = blueprint, blueprint.num_envs, session
         self.members = Members(count)
         self.data_stays = False
+        self._learning: tuple[type[Any], LearnerBlueprint] | None = None
         self.first_step_at: float | None = None
         self._weights: dict[str, tuple[int, Any]] = {}  # policy → version, weights as they are sent
+
+    def learn(self, kind: type[Any], blueprint: LearnerBlueprint) -> None:
+        """Be of this kind, which is told first what it learns: workers that are lost together, and act with
+        what they have learned. Before the start.
+        """
+        self._learning, self.data_stays, self.members.together = (kind, blueprint), True, True
 
     def start(self) -> None:
         """Make the workers, in an open session; they come up while the caller goes on."""
@@ -69,10 +77,11 @@ class WorkerGroup:
         if self.data_stays:
             # Ray sends results of up to 100 kB to who asked for them, which is not who wants them.
             options["runtime_env"] = {"env_vars": {"RAY_max_direct_call_object_size": str(INLINE_BYTES)}}
-        kind, blueprint = ray.remote(RolloutProcess).options(**options), ray.put(self.blueprint)
+        kind, *first = self._learning or (RolloutProcess,)
+        process, parts = ray.remote(kind).options(**options), [ray.put(it) for it in (*first, self.blueprint)]
 
         def make(member: Member) -> Any:
-            return kind.remote(blueprint, member.number, member.sequence)
+            return process.remote(*parts, member.number, member.sequence)
 
         self.members.start(ray, make, ", ".join(f"{name}: {value}" for name, value in placement.items()))
 
@@ -108,7 +117,8 @@ class WorkerGroup:
         for policy, each in published.items():
             if member.known.get(policy) != each.version:
                 loads.append((policy, dict(each.knobs), each.version))
-                weights.append(self._sent(policy, each))
+                if not self.members.together:
+                    weights.append(self._sent(policy, each))
                 member.known[policy] = each.version
         report, data = member.actor.sample.remote(ticks, loads, *weights)
         return Request(worker, member.actor, report, data, ticks, time.monotonic())

@@ -7,7 +7,8 @@ them. An objective is a function; what it is fed with is made in `rl_platform.wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -15,29 +16,26 @@ from rl_platform.data.recipe import DataFn
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Knobs, Policy
+from rl_platform.objectives.clipped_surrogate import standardized
 from rl_platform.workers.autograd_step import Precision
-from rl_platform.workers.minibatches import parts, rows, sequence_batch, sequences, shuffled
-from rl_platform.workers.objective import Objective, TargetColumns
+from rl_platform.workers.learned import Learned
+from rl_platform.workers.minibatches import shuffled
+from rl_platform.workers.objective import Objective, TargetColumns, standardized_by
 from rl_platform.workers.policy_learner import Learning, PolicyLearner, Step
+from rl_platform.workers.ranks import ONE_RANK, Ranks
 from rl_platform.workers.reassessment import Assessor, reassessed
 from rl_platform.workers.replay_draws import REPLAY
+from rl_platform.workers.shares import Part, Share
+from rl_platform.workers.units import RowUnits, SequenceUnits, Units
 
 __all__ = ["Learner", "Learning"]
 
-Columns = dict[str, Any]
-"""Numpy arrays or tensors, as the step takes them."""
-
-
-class Learned(NamedTuple):
-    """What came of a batch or of samples."""
-
-    steps: int  # of the optimizer
-    stats: dict[str, float]  # means over minibatches
-    rows: Tree  # [U, B] what the objective says of every row; minibatches of equal size only
-
 
 class Learner:
-    """Learns from batches, for any number of policies. One thread; all is reproducible from the seed."""
+    """Learns from batches, for any number of policies. One thread; all is reproducible from the seed.
+
+    Where it is one of several ``ranks``, each is called alike, and they end with the same parameters.
+    """
 
     def __init__(
         self,
@@ -47,19 +45,20 @@ class Learner:
         seed: int,
         device: str = "cpu",
         precision: Precision = "float32",
+        ranks: Ranks = ONE_RANK,
     ) -> None:
-        self.device = device
+        self.device, self.ranks = device, ranks
         self.trained = tuple(trained)
         self.policies = dict(policies)
         self.learners = {
-            name: PolicyLearner(policy, learning, policy_seed(seed, position), device, precision)
+            name: PolicyLearner(policy, learning, policy_seed(seed, position), device, precision, ranks)
             for position, (name, policy) in enumerate(policies.items())
         }
 
     def update(
         self,
         policy: str,
-        trajectories: Sequence[Trajectory],
+        trajectories: Sequence[Trajectory | None],
         recipe: Sequence[DataFn],
         objective: Objective,
         knobs: Knobs,
@@ -72,15 +71,24 @@ class Learner:
 
         With ``target_kl`` it stops after the first minibatch whose ``approx_kl`` exceeds 1.5 times that.
         Another ``assessor`` than the actor says first what it thinks of all rows, for the recipe to read.
+        A trajectory that only other ranks hold is None.
         """
         learner = self.learners[policy]
         step = learner.step(objective)
+        held = [trajectory for trajectory in trajectories if trajectory is not None]
         if assessor != "actor":
             by_target = assessor == "target"
-            trajectories = [reassessed(step, learner.policy, each, knobs, by_target) for each in trajectories]
-        make = self._sequence_batches if learner.policy.recurrent else self._row_batches
-        batches = make(learner, step, trajectories, recipe, knobs, epochs, minibatch_size)
-        return _run(learner, step, batches, knobs, target_kl)
+            held = [reassessed(step, learner.policy, each, knobs, by_target) for each in held]
+        kind: type[RowUnits | SequenceUnits] = SequenceUnits if learner.policy.recurrent else RowUnits
+        units = kind(step, held, recipe, knobs)
+        if self.ranks.count == 1:
+            parts = self._whole(learner, units, epochs, minibatch_size)
+        else:
+            counts = iter(units.counts)
+            told = [None if trajectory is None else next(counts) for trajectory in trajectories]
+            share = Share(self.ranks, units, told, standardized_by(objective))
+            parts = self._shared(learner, share, epochs, minibatch_size)
+        return self._run(learner, step, parts, knobs, target_kl)._replace(rows={})
 
     def update_on_samples(
         self,
@@ -96,16 +104,24 @@ class Learner:
         """
         learner = self.learners[policy]
         step = learner.step(objective)
+        size = len(samples["action"][0])
+        if self.ranks.count > 1:
+            samples = samples | {
+                name: np.stack([standardized(leaf) for leaf in samples[name]])
+                for name in standardized_by(objective)
+            }
+            samples = {name: leaf[:, self.ranks.rank :: self.ranks.count] for name, leaf in samples.items()}
         columns = step.columns({n: leaf for n, leaf in samples.items() if not n.startswith(REPLAY)})
-        count, size = next(iter(columns.values())).shape[:2]
-        if target_columns is not None:
-            flat = {name: leaf.reshape(count * size, *leaf.shape[2:]) for name, leaf in columns.items()}
+        count, own = columns["action"].shape[:2]
+        if target_columns is not None and own:
+            flat = {name: leaf.reshape(count * own, *leaf.shape[2:]) for name, leaf in columns.items()}
             more = target_columns(step.of_target(flat, knobs))
-            columns |= {name: leaf.reshape(count, size, *leaf.shape[1:]) for name, leaf in more.items()}
+            columns |= {name: leaf.reshape(count, own, *leaf.shape[1:]) for name, leaf in more.items()}
         batches = (
             dict(zip(columns, minibatch, strict=True)) for minibatch in zip(*columns.values(), strict=True)
         )
-        return _run(learner, step, batches, knobs, None)
+        parts = ((batch if own else None, own / size) for batch in batches)
+        return self._run(learner, step, parts, knobs, None)
 
     def apply(self, policy: str, gradient: np.ndarray, knobs: Knobs) -> float:
         """One optimizer step along a gradient [size] that was computed elsewhere; returns its norm."""
@@ -151,6 +167,13 @@ class Learner:
             arrays["target"] = np.array(learner.target_flat.cpu().numpy())
         return arrays
 
+    def digest(self, policy: str) -> str:
+        """Of its snapshot: the same at each rank, or they no longer learn as one."""
+        of = blake2b(digest_size=16)
+        for name, leaf in sorted(self.snapshot(policy).items()):
+            of.update(name.encode() + leaf.tobytes())
+        return of.hexdigest()
+
     def restore(self, policy: str, arrays: Tree) -> None:
         """Put a snapshot back. Raises ValueError where it belongs to another network."""
         import torch
@@ -163,73 +186,66 @@ class Learner:
         if learner.target_flat is not None and "target" in arrays:
             learner.target_flat.copy_(torch.from_numpy(arrays["target"]))
 
-    def _row_batches(
-        self,
-        learner: PolicyLearner,
-        step: Step,
-        trajectories: Sequence[Trajectory],
-        recipe: Sequence[DataFn],
-        knobs: Knobs,
-        epochs: int,
-        size: int,
-    ) -> Iterator[Columns]:
-        columns = step.columns(rows(trajectories, recipe, knobs))
-        total = len(columns["action"])
-        if not total:
-            return
-        size = size or total
-        for order in self._orders(learner, total, size, epochs):
-            mixed = step.take(columns, np.concatenate(order))
-            for part in parts(total, size):
-                yield {name: leaf[part] for name, leaf in mixed.items()}
+    def _whole(self, learner: PolicyLearner, units: Units, epochs: int, size: int) -> Iterator[Part]:
+        """Minibatches that this learner has for itself."""
+        for order in self._orders(learner, units.total, units.length, epochs, size):
+            for batch in units.batches(order):
+                yield batch, 1.0
 
-    def _sequence_batches(
-        self,
-        learner: PolicyLearner,
-        step: Step,
-        trajectories: Sequence[Trajectory],
-        recipe: Sequence[DataFn],
-        knobs: Knobs,
-        epochs: int,
-        size: int,
-    ) -> Iterator[Columns]:
-        steps, states = sequences(trajectories, recipe, knobs)
-        length, total = steps["valid"].shape
-        if not total:
-            return
-        columns, state = step.columns(steps), step.columns(states)
-        count = max(1, size // length) if size else total
-        for order in self._orders(learner, total, count, epochs):
-            for chosen in order:
-                yield sequence_batch(step.take(columns, chosen, axis=1), step.take(state, chosen))
+    def _shared(self, learner: PolicyLearner, share: Share, epochs: int, size: int) -> Iterator[Part]:
+        """This rank's part of each minibatch."""
+        for order in self._orders(learner, share.total, share.length, epochs, size):
+            yield from share.parts(order)
 
     def _orders(
-        self, learner: PolicyLearner, total: int, size: int, epochs: int
+        self, learner: PolicyLearner, total: int, length: int, epochs: int, size: int
     ) -> Iterator[list[np.ndarray]]:
+        """Choices of units of ``length`` rows for the minibatches of each epoch."""
+        if not total:
+            return iter(())
         learner.draws += 1
-        return shuffled(total, size, epochs, learner.seed, learner.draws)
+        count = max(1, size // length) if size else total
+        return shuffled(total, count, epochs, learner.seed, learner.draws)
+
+    def _run(
+        self,
+        learner: PolicyLearner,
+        step: Step,
+        parts: Iterable[Part],
+        knobs: Knobs,
+        target_kl: float | None,
+    ) -> Learned:
+        steps = 0
+        sums: dict[str, Any] = {}
+        rows: dict[str, list[Any]] = {}
+        for batch, share in parts:
+            steps, kl = steps + 1, 0.0
+            for name, value in learner.descend(step, batch, knobs, share).items():
+                if getattr(value, "ndim", 0):
+                    rows.setdefault(name, []).append(value)
+                else:
+                    part = value if share == 1.0 else value * share
+                    sums[name] = sums.get(name, 0.0) + part
+                    kl = part if name == "approx_kl" else kl
+            if target_kl is not None and self._sum(kl) > 1.5 * target_kl:
+                break
+        # Summed where they are and read once: reading a tensor waits for it.
+        means = {name: float(value) / steps for name, value in sums.items()}
+        even = {name: of for name, of in rows.items() if len({len(part) for part in of}) == 1}
+        return Learned(
+            steps, means, {name: np.stack([_host(part) for part in of]) for name, of in even.items()}
+        )
+
+    def _sum(self, share: Any) -> float:
+        """Of a statistic, over the ranks."""
+        whole = np.array([float(share)])
+        self.ranks.sum(whole)
+        return float(whole[0])
 
 
-def _run(
-    learner: PolicyLearner,
-    step: Step,
-    batches: Iterable[Columns],
-    knobs: Knobs,
-    target_kl: float | None,
-) -> Learned:
-    history: list[dict[str, Any]] = []
-    for batch in batches:
-        stats = learner.descend(step, batch, knobs)
-        history.append(stats)
-        if target_kl is not None and float(stats["approx_kl"]) > 1.5 * target_kl:
-            break
-    if not history:
-        return Learned(0, {}, {})
-    of_rows = [name for name, value in history[0].items() if getattr(value, "ndim", 0)]
-    rows_of = {name: np.stack([np.asarray(stats.pop(name)) for stats in history]) for name in of_rows}
-    # Summed where they are and read once: reading a tensor waits for it.
-    means = {name: float(sum(stats[name] for stats in history)) / len(history) for name in history[0]}
-    return Learned(len(history), means, rows_of)
+def _host(array: Any) -> np.ndarray:
+    """A numpy array, or a tensor on any device."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
 
 
 def policy_seed(seed: int, position: int) -> int:

@@ -37,7 +37,6 @@ def restore_states(members: Members, states: list[tuple[dict[str, Any], Tree]]) 
         document, arrays = states[number] if number < len(states) else ({"lost": True, "sequence": 0}, {})
         member.sequence = document["sequence"]
         if document.get("lost") or member.actor is None:
-            members.kill(member)
-            members.make(member)
+            members.begin_anew(member)
         if not document.get("lost"):
             member.actor.restore.remote(document, arrays)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from rl_platform.workers.losses import LearnerLost
 from rl_platform.workers.remote_worker import Broken
 from rl_platform.workers.replacement import Record, refuse_hopeless
 from rl_platform.workers.worker_losses import first_line, lost_errors
@@ -33,10 +34,14 @@ class Member:
     hello: Ref | None = None  # its first answer, while that is awaited
     host: str = ""  # where it is, once it has answered
     warned: bool = False
+    end: str = ""  # how it was lost
 
 
 class Members:
-    """``count`` workers, none of them made before `start`."""
+    """``count`` workers, none of them made before `start`.
+
+    ``together``: they learn as one, so none is replaced without the others: LearnerLost is raised instead.
+    """
 
     ray: Any  # the module
     make_actor: Callable[[Member], Any]
@@ -44,6 +49,7 @@ class Members:
 
     def __init__(self, count: int) -> None:
         self.by_number = {number: Member(number) for number in range(count)}
+        self.together = False
         self._gathered = False  # all have been there, or were waited for long enough
         self._losses = 0
 
@@ -72,10 +78,12 @@ class Members:
     def revive(self) -> None:
         """Make those that are not there, once their time has come, and see who has come up.
 
-        Raises as `failed` does.
+        Raises as `failed` does, and LearnerLost.
         """
         for member in self.by_number.values():
             if member.actor is None and time.monotonic() >= member.record.due:
+                if self.together and member.record.failures:
+                    raise LearnerLost(f"rollout worker {member.number} was lost, which learns: {member.end}")
                 self.make(member)
         awaited = {member.hello: member for member in self.by_number.values() if member.hello is not None}
         if awaited:
@@ -89,12 +97,30 @@ class Members:
         member.hello, member.known, member.host = member.actor.hello.remote(), {}, ""
         member.record.made, member.warned = time.monotonic(), False
 
+    def renew(self) -> None:
+        """Make all anew, whatever they are doing."""
+        self.gather_anew()
+        for member in self.by_number.values():
+            self.kill(member)
+            self.make(member)
+
+    def begin_anew(self, member: Member) -> None:
+        """New episodes, in a new process where that may be."""
+        if self.together:
+            member.actor.begin.remote(member.sequence)
+        else:
+            self.kill(member)
+            self.make(member)
+
     def failed(self, member: Member, how: str, broken: Broken | None) -> str:
         """Note a loss; what is to be said of it. Raises as `refuse_hopeless` does."""
         self.kill(member)
         self._losses += 1
-        delay = member.record.lost(time.monotonic())
-        refuse_hopeless(how, broken, self.by_number.values())
+        delay, member.end = member.record.lost(time.monotonic()), how
+        if not self.together:
+            refuse_hopeless(how, broken, self.by_number.values())
+        elif broken is not None:  # one that cannot be made holds up all
+            refuse_hopeless(how, broken, [member], 2)
         again = f"again in {delay:.0f} s" if delay else "at once"
         return f"rollout worker {member.number} is replaced {again}: {how}"
 

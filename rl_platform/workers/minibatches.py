@@ -71,6 +71,12 @@ def sequences(
     )
 
 
+def sequences_of(trajectory: Trajectory) -> int:
+    """How many `sequences` it is cut into."""
+    valid = np.arange(trajectory.rows)[:, None] < trajectory.length
+    return int(_cut(valid, trajectory.state_every).any(axis=0).sum())
+
+
 def _cut(leaf: np.ndarray, length: int) -> np.ndarray:
     """[T, L, ...] → [length, ceil(T/length) * L, ...], padded with zeros at the end of time."""
     missing = -len(leaf) % length

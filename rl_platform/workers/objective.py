@@ -20,7 +20,8 @@ Objective = Callable[
 ]
 """(policy, parameters, target parameters, batch of columns [N, ...], knobs) → (loss, detached statistics).
 
-A statistic is a number, or [N] where something is wanted of every row.
+Loss and statistics are means over N: of a minibatch that several learners share, each sees a part. A
+statistic is a number, or [N] where something is wanted of every row.
 """
 TargetColumns = Callable[[Heads], dict[str, Array]]
 """The target's heads for the observations afterwards, of all minibatches → further columns [N, ...]."""
@@ -42,12 +43,21 @@ ClosedForm = Callable[[Read, Tree, Knobs], Descent]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """An objective that is also known in closed form, which is used where it can be: it is far faster."""
+    """An objective that may also be known in closed form, which is used where it can be: it is far faster.
+
+    ``standardize``: columns that it gets with mean 0 and deviation 1 over each minibatch, whoever shares it.
+    """
 
     objective: Objective
-    closed_form: ClosedForm
+    closed_form: ClosedForm | None = None
+    standardize: tuple[str, ...] = ()
 
     def __call__(
         self, policy: Policy, params: Params, target: Params | None, batch: Batch, knobs: Knobs
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         return self.objective(policy, params, target, batch, knobs)
+
+
+def standardized_by(objective: Objective) -> tuple[str, ...]:
+    """Columns that it wants standardised."""
+    return objective.standardize if isinstance(objective, Loss) else ()

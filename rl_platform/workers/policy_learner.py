@@ -12,8 +12,9 @@ from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.models.scored_actions import has_scores
 from rl_platform.workers.autograd_step import AutogradStep, Precision
 from rl_platform.workers.dense_step import DenseStep
-from rl_platform.workers.objective import Loss, Objective
+from rl_platform.workers.objective import ClosedForm, Loss, Objective, standardized_by
 from rl_platform.workers.optimizer import FlatOptimizer, Optimizer
+from rl_platform.workers.ranks import ONE_RANK, Ranks
 from rl_platform.workers.reassessment import Assessment
 
 if TYPE_CHECKING:
@@ -51,11 +52,18 @@ class PolicyLearner:
     """Parameters, gradients, moments and target of one policy; the flat vectors are torch tensors [size]."""
 
     def __init__(
-        self, policy: Policy, learning: Learning, seed: int, device: str, precision: Precision = "float32"
+        self,
+        policy: Policy,
+        learning: Learning,
+        seed: int,
+        device: str,
+        precision: Precision = "float32",
+        ranks: Ranks = ONE_RANK,
     ) -> None:
         import torch
 
         self.policy, self.seed, self.draws, self.precision = policy, seed, 0, precision
+        self.ranks = ranks
         self.flat = torch.from_numpy(policy.layout.initial(seed)).to(device)
         self.gradient = torch.zeros_like(self.flat)
         self.params = _trainable_views(policy, self.flat, self.gradient)
@@ -69,18 +77,36 @@ class PolicyLearner:
             self._steps[objective] = self._new_step(objective)
         return self._steps[objective]
 
-    def descend(self, step: Step, batch: dict[str, Any], knobs: Knobs) -> dict[str, Any]:
-        """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``."""
-        stats = step.gradient(batch, knobs)
+    def descend(
+        self, step: Step, batch: dict[str, Any] | None, knobs: Knobs, share: float = 1.0
+    ) -> dict[str, Any]:
+        """One optimizer step. Returns the objective's statistics with ``loss`` and ``gradient_norm``.
+
+        ``batch`` holds this ``share`` of a minibatch's rows, None where it has none of them. The gradients of
+        all ranks add up to the minibatch's before it is clipped; statistics are those of the batch.
+        """
+        if batch is None:
+            self.gradient.zero_()
+        stats = {} if batch is None else step.gradient(batch, knobs)
+        if self.ranks.count > 1:
+            self.gradient.mul_(share)
+            self.ranks.sum(self.gradient)
         return {**stats, "gradient_norm": self.optimizer.step(float(knobs["learning_rate"]))}
 
     def _new_step(self, objective: Objective) -> Step:
         dense, flat, gradient, target = self.policy.dense, self.flat, self.gradient, self.target_flat
+        closed_form = _closed_form(self.policy, objective)
+        # What several ranks share is standardised before it is shared out.
+        standardize = standardized_by(objective) if self.ranks.count == 1 else ()
         plain = flat.device.type == "cpu" and self.precision == "float32"
-        if plain and dense is not None and isinstance(objective, Loss) and _is_scored(self.policy):
+        if plain and dense is not None and closed_form is not None:
             aim = None if target is None else target.numpy()
-            return DenseStep(self.policy, dense, flat.numpy(), gradient.numpy(), aim, objective.closed_form)
-        return AutogradStep(self.policy, self.params, gradient, target, objective, self.precision)
+            return DenseStep(
+                self.policy, dense, flat.numpy(), gradient.numpy(), aim, closed_form, standardize
+            )
+        return AutogradStep(
+            self.policy, self.params, gradient, target, objective, self.precision, standardize
+        )
 
 
 class GradientStep:
@@ -92,19 +118,23 @@ class GradientStep:
         self.step = self._step(objective)
 
     def _step(self, objective: Objective) -> Step:
-        dense = self.policy.dense
-        if dense is not None and isinstance(objective, Loss) and _is_scored(self.policy):
-            return DenseStep(self.policy, dense, self.flat, self.gradient, None, objective.closed_form)
+        dense, closed_form = self.policy.dense, _closed_form(self.policy, objective)
+        standardize = standardized_by(objective)
+        if dense is not None and closed_form is not None:
+            return DenseStep(self.policy, dense, self.flat, self.gradient, None, closed_form, standardize)
         import torch
 
         flat, gradient = torch.from_numpy(self.flat), torch.from_numpy(self.gradient)
         params = _trainable_views(self.policy, flat, gradient)
-        return AutogradStep(self.policy, params, gradient, None, objective)
+        return AutogradStep(self.policy, params, gradient, None, objective, standardize=standardize)
 
 
-def _is_scored(policy: Policy) -> bool:
-    """Whether gradients at its heads are known without autograd."""
-    return has_scores(policy.distribution) or not policy.distribution.stochastic
+def _closed_form(policy: Policy, objective: Objective) -> ClosedForm | None:
+    """The objective's, where gradients at the policy's heads are known without autograd."""
+    if not isinstance(objective, Loss):
+        return None
+    scored = has_scores(policy.distribution) or not policy.distribution.stochastic
+    return objective.closed_form if scored else None
 
 
 def _trainable_views(policy: Policy, flat: torch.Tensor, gradient: torch.Tensor) -> dict[str, torch.Tensor]:

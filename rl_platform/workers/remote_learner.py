@@ -1,13 +1,14 @@
-"""The learner in a process of its own, as a Ray actor: the same calls, with trajectories by reference.
+"""The learner in processes of its own, as Ray actors: the same calls, with trajectories by reference.
 
-What is learned from goes from where it was sampled straight to the learner. Nothing of Ray is imported before
-it is started, and nothing of torch in this process.
+What is learned from goes from where it was sampled straight to the learner. Several replicas are ranks of one
+learner: each holds a part of every batch, and they sum their gradients. If one is lost, all are made anew.
+Nothing of Ray is imported before they are started, and nothing of torch in this process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,108 +16,56 @@ import numpy as np
 from rl_platform.data.recipe import DataFn
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.tree import Tree
-from rl_platform.models.policy import Knobs, Policy
-from rl_platform.workers.autograd_step import Precision
+from rl_platform.models.policy import Knobs
 from rl_platform.workers.fragment import RemoteTrajectory
-from rl_platform.workers.learner import Learned, Learner, policy_seed
+from rl_platform.workers.learned import Learned, together
+from rl_platform.workers.learner import policy_seed
+from rl_platform.workers.learner_process import LearnerBlueprint, LearnerProcess
+from rl_platform.workers.losses import DataLost, LearnerLost
 from rl_platform.workers.objective import Objective, TargetColumns
-from rl_platform.workers.policy_learner import Learning
+from rl_platform.workers.process_group import PeerLost
 from rl_platform.workers.ray_session import RaySession
 from rl_platform.workers.remote_sample import RemoteSample
-from rl_platform.workers.replay_buffer import Part
+from rl_platform.workers.shares import dealt
 
 
-class LearnerLost(Exception):
-    """The learner's process is gone; what it learned since the last checkpoint went with it."""
-
-
-class DataLost(Exception):
-    """What was to be learned from is gone, with the node where it lay."""
-
-
-@dataclass(frozen=True)
-class LearnerBlueprint:
-    """The arguments of `Learner`."""
-
-    policies: Mapping[str, Policy]
-    trained: Sequence[str]
-    learning: Learning
-    seed: int
-    device: str
-    precision: Precision
-
-
-class LearnerProcess:
-    """What the actor runs."""
-
-    def __init__(self, blueprint: LearnerBlueprint) -> None:
-        it = blueprint
-        if it.device == "cuda":
-            _require_gpu()
-        self.learner = Learner(it.policies, it.trained, it.learning, it.seed, it.device, it.precision)
-        self.kept: dict[int, Any] = {}
-
-    def keep(self, key: int, value: Any) -> None:
-        """Functions are sent once: the learner tells objectives apart by identity."""
-        self.kept[key] = value
-
-    def update(
-        self,
-        policy: str,
-        places: Sequence[tuple[int, str]],
-        recipe: Sequence[int],
-        objective: int,
-        arguments: Sequence[Any],
-        *data: Mapping[str, Trajectory],
-    ) -> Learned:
-        """See `Learner.update`; ``places``: position in ``data`` and policy of each trajectory."""
-        trajectories = [data[position][name] for position, name in places]
-        steps = [self.kept[key] for key in recipe]
-        return self.learner.update(policy, trajectories, steps, self.kept[objective], *arguments)
-
-    def update_on_samples(
-        self,
-        policy: str,
-        samples: Tree | RemoteSample,
-        objective: int,
-        knobs: Knobs,
-        target_columns: int | None,
-        *parts: dict[str, Part],
-    ) -> Learned:
-        """See `Learner.update_on_samples`; ``parts``: what a sample that is in shards refers to."""
-        columns = None if target_columns is None else self.kept[target_columns]
-        samples = samples.of(parts) if isinstance(samples, RemoteSample) else samples
-        return self.learner.update_on_samples(policy, samples, self.kept[objective], knobs, columns)
-
-    def call(self, name: str, *arguments: Any) -> Any:
-        """Any other method of the learner."""
-        return getattr(self.learner, name)(*arguments)
+class RanksDiffer(Exception):
+    """The learner's replicas should hold equal parameters, and do not."""
 
 
 class RemoteLearner:
-    """Has the methods of `Learner`; each waits for its answer. Raises LearnerLost."""
+    """Has the methods of `Learner`; each waits for its answers. Raises LearnerLost."""
 
     ray: Any  # the module
 
-    def __init__(self, blueprint: LearnerBlueprint, session: RaySession, gpus: int = 0) -> None:
-        self.blueprint, self.session, self.gpus = blueprint, session, gpus
+    def __init__(
+        self, blueprint: LearnerBlueprint, session: RaySession, gpus: int = 0, replicas: int = 1
+    ) -> None:
+        self.blueprint, self.session, self.gpus, self.replicas = blueprint, session, gpus, replicas
         self.policies = dict(blueprint.policies)
-        self._actor: Any = None
+        self._ranks: list[Any] = []  # actors
+        self._joining: list[Any] = []  # what ranks that were made have not yet answered
         self._keys: dict[int, tuple[int, Any]] = {}  # id of a function → its key, and the function
 
     def start(self) -> None:
-        """Make the process, anew if there was one; it comes up while the caller goes on."""
+        """Make the processes, anew if there were some; they come up while the caller goes on."""
         import ray
 
         self.ray = ray
+        self.close()
         self._keys.clear()
-        options = {**self.session.placement("learner"), "num_gpus": self.gpus, "max_restarts": 0}
-        self._actor = ray.remote(LearnerProcess).options(**options).remote(self.blueprint)
+        self._ranks = self._made()
+        count = len(self._ranks)
+        place = self._ranks[0].open_place.remote() if count > 1 else None
+        # Gloo's and NCCL's patience with each other begins only when all are there.
+        up = [actor.up.remote() for actor in self._ranks] if count > 1 else []
+        self._joining = [actor.join.remote(rank, count, place, *up) for rank, actor in enumerate(self._ranks)]
 
     def close(self) -> None:
-        """End it at once."""
-        if self._actor is not None:
-            self.ray.kill(self._actor)
+        """End them at once."""
+        for actor in self._ranks:
+            self.ray.kill(actor)
+        self._ranks = []
 
     def update(
         self,
@@ -127,18 +76,20 @@ class RemoteLearner:
         *arguments: Any,
     ) -> Learned:
         """See `Learner.update`. Raises DataLost too."""
-        data: list[Any] = []
-        places: list[tuple[int, str]] = []
-        for each in trajectories:
-            if isinstance(each, RemoteTrajectory):
-                data.append(each.data)
-            else:
-                data.append(self.ray.put({each.policy: each}))
-            places.append((len(data) - 1, each.policy))
-        keys = [self._key(step) for step in recipe]
-        asked = self._actor.update.remote(policy, places, keys, self._key(objective), arguments, *data)
-        done: Learned = self._answer(asked)
-        return done
+        references = [
+            each.data if isinstance(each, RemoteTrajectory) else self.ray.put({each.policy: each})
+            for each in trajectories
+        ]
+        holders = self._holders(trajectories)
+        keys, key = [self._key(step) for step in recipe], self._key(objective)
+        asked = []
+        for rank, actor in enumerate(self._ranks):
+            held = [
+                reference if holder in (rank, None) else None
+                for reference, holder in zip(references, holders, strict=True)
+            ]
+            asked.append(actor.update.remote(policy, held, keys, key, arguments))
+        return together(self._answers(asked))
 
     def update_on_samples(
         self,
@@ -165,69 +116,99 @@ class RemoteLearner:
         if isinstance(samples, RemoteSample):
             samples, parts = replace(samples, parts=()), samples.parts
         key = self._key(objective)
-        return [self._actor.update_on_samples.remote(policy, samples, key, knobs, columns, *parts)]
+        there = samples if len(self._ranks) == 1 else self.ray.put(samples)
+        return [
+            actor.update_on_samples.remote(policy, there, key, knobs, columns, *parts)
+            for actor in self._ranks
+        ]
 
     def learned(self, asked: list[Any]) -> Learned:
         """What has come of it. Raises DataLost too."""
-        done: Learned = self._answer(asked[0])
-        return done
+        return together(self._answers(asked))
 
     def apply(self, policy: str, gradient: np.ndarray, knobs: Knobs) -> float:
         """See `Learner.apply`."""
-        norm: float = self._answer(self._actor.call.remote("apply", policy, gradient, knobs))
+        norm: float = self._all("apply", policy, gradient, knobs)[0]
         return norm
 
     def update_target(self, policy: str, rate: float = 1.0) -> None:
         """See `Learner.update_target`."""
-        self._actor.call.remote("update_target", policy, rate)
+        for actor in self._ranks:
+            actor.call.remote("update_target", policy, rate)
 
     def weights(self, policy: str) -> np.ndarray:
         """See `Learner.weights`; before the start, those that the learner will begin with."""
-        if self._actor is None:
+        if not self._ranks:
             seed = policy_seed(self.blueprint.seed, list(self.policies).index(policy))
             return self.policies[policy].layout.initial(seed)
-        weights: np.ndarray = self._answer(self._actor.call.remote("weights", policy))
+        weights: np.ndarray = self._answers([self._ranks[0].call.remote("weights", policy)])[0]
         return weights
 
     def load_weights(self, policy: str, flat: np.ndarray) -> None:
         """See `Learner.load_weights`."""
-        self._answer(self._actor.call.remote("load_weights", policy, flat))
+        self._all("load_weights", policy, flat)
 
     def snapshot(self, policy: str) -> Tree:
-        """See `Learner.snapshot`."""
-        arrays: Tree = self._answer(self._actor.call.remote("snapshot", policy))
+        """See `Learner.snapshot`. Raises RanksDiffer."""
+        if len(self._ranks) > 1:
+            digests: list[str] = self._all("digest", policy)
+            if len(set(digests)) > 1:
+                told = ", ".join(f"{rank}: {digest}" for rank, digest in enumerate(digests))
+                raise RanksDiffer(
+                    f"the learner's replicas no longer hold equal parameters of policy {policy} (digests by "
+                    f"rank: {told}): their nodes must compute alike, with one image on processors of one kind"
+                )
+        arrays: Tree = self._answers([self._ranks[0].call.remote("snapshot", policy)])[0]
         return arrays
 
     def restore(self, policy: str, arrays: Tree) -> None:
         """See `Learner.restore`."""
-        self._answer(self._actor.call.remote("restore", policy, arrays))
+        self._all("restore", policy, arrays)
+
+    def _made(self) -> list[Any]:
+        """Fresh processes, in the order of their ranks."""
+        options = {**self.session.placement("learner"), "num_gpus": self.gpus, "max_restarts": 0}
+        process = self.ray.remote(LearnerProcess).options(**options)
+        return [process.remote(self.blueprint) for _ in range(self.replicas)]
+
+    def _holders(self, trajectories: Sequence[Trajectory | RemoteTrajectory]) -> list[int | None]:
+        """Which rank gets each trajectory; None: all."""
+        return dealt(len(trajectories), len(self._ranks))
+
+    def _all(self, name: str, *arguments: Any) -> list[Any]:
+        """What each rank's learner answers."""
+        return self._answers([actor.call.remote(name, *arguments) for actor in self._ranks])
 
     def _key(self, function: Any) -> int:
         known = self._keys.get(id(function))
         if known is None:
             known = self._keys[id(function)] = (len(self._keys), function)
-            self._actor.keep.remote(*known)
+            for actor in self._ranks:
+                actor.keep.remote(*known)
         return known[0]
 
-    def _answer(self, asked: Any) -> Any:
-        """What it says. Raises what the learner raised, with its traceback."""
+    def _answers(self, asked: list[Any]) -> list[Any]:
+        """What the ranks say. Raises what one of them raised, with its traceback, as soon as it is there: the
+        others may wait for that one for ever.
+        """
+        waited, answers = [*self._joining, *asked], {}
         errors = self.ray.exceptions
         try:
-            return self.ray.get(asked)
+            while waited:
+                (ready,), waited = self.ray.wait(waited, num_returns=1)
+                answers[ready] = self.ray.get(ready)
+            self._joining = []
+            return [answers[each] for each in asked]
         except errors.RayTaskError as error:
-            raise error.as_instanceof_cause() from None
+            cause = error.as_instanceof_cause()
+            if isinstance(cause, PeerLost):
+                raise LearnerLost(f"a replica of the learner is gone or silent: {_line(cause)}") from error
+            raise cause from None
         except errors.RayActorError as error:
-            how = str(error).strip().partition("\n")[0]
-            raise LearnerLost(f"the learner's process is gone: {how}") from error
+            raise LearnerLost(f"the learner's process is gone: {_line(error)}") from error
         except errors.ObjectLostError as error:
             raise DataLost(str(error)) from error
 
 
-def _require_gpu() -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        raise RuntimeError(
-            "spec.learner.gpusPerReplica is 1, and the learner's process sees no GPU: give its pods one "
-            "(and an image whose torch is built for it), or set it to 0"
-        )
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

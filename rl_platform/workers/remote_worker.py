@@ -66,6 +66,12 @@ class RemoteWorker:
         """See `RolloutWorker.reset`."""
         self._guarded(lambda worker: worker.reset(key))
 
+    def begin(self, sequence: int) -> None:
+        """New environments, whose first fragment has this number."""
+        if self.worker is not None:
+            self.worker.close()
+        self.worker, self.sequence = None, sequence
+
     def snapshot(self) -> tuple[dict[str, Any], Tree] | None:
         """See `RolloutWorker.snapshot`; None where it is broken."""
         state: tuple[dict[str, Any], Tree] | None = self._guarded(lambda worker: worker.snapshot())

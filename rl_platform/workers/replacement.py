@@ -46,17 +46,19 @@ class Recorded(Protocol):
     def record(self) -> Record: ...
 
 
-def refuse_hopeless(how: str, broken: Broken | None, everyone: Collection[Recorded]) -> None:
+def refuse_hopeless(
+    how: str, broken: Broken | None, everyone: Collection[Recorded], times: int = GIVE_UP
+) -> None:
     """After a loss that was noted. Raises EnvironmentFault and WorkersLost where all fail again and again,
     and RuntimeError for what no other worker would do better.
     """
     if broken is not None and not broken.of_environment:
         raise RuntimeError(broken.message) from RemoteTraceback(broken.traceback)
-    if any(each.record.failures < GIVE_UP for each in everyone):
+    if any(each.record.failures < times for each in everyone):
         return
     if broken is not None:
         raise EnvironmentFault(broken.message) from RemoteTraceback(broken.traceback)
     raise WorkersLost(
-        f"every rollout worker was lost {GIVE_UP} times in a row without a fragment; "
+        f"every rollout worker was lost {times} times in a row without a fragment; "
         f"the last one so: {how}; the workers' logs tell more"
     )

@@ -85,6 +85,7 @@ def test_algorithms_lists_every_one(tmp_path: Path) -> None:
         ("a3c", "publishEvery", "apply_gradients"),
         ("impala", "correction", "prepare(scale_rewards, vtrace)"),
         ("appo", "targetUpdateEvery", "update_target_network(every 8 updates)"),
+        ("ddppo", "normalizeAdvantage", "prepare(scale_rewards, gae)"),
         ("dqn", "prioritizedReplay.correctionSteps", "store_to_replay"),
         ("apex", "exploration.exponent", "update_priorities"),
     ],

@@ -14,7 +14,6 @@ from rl_platform.spec.manifest import as_job
     ("spec", "field"),
     [
         ({"rollouts": {"envsPerWorker": 65_537}}, "rollouts.envsPerWorker above 65,536"),
-        ({"learner": {"replicas": 2}}, "learner.replicas above 1"),
     ],
 )
 def test_a_field_that_asks_for_too_much_is_named(spec: dict[str, Any], field: str) -> None:

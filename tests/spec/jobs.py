@@ -213,13 +213,15 @@ def _mend_spec(document: Document) -> Document:
     algorithm = document["algorithm"]
     (name,) = algorithm
     rollouts = document.get("rollouts", {})
-    if name in ("ppo", "appo"):
+    if name in ("ppo", "appo", "ddppo"):
         # Never more than a minibatch.
         document.get("model", {}).get("recurrent", {})["sequenceLength"] = 1
-    if "ppo" in algorithm:
+    if name == "ddppo":
+        document.get("learner", {}).pop("replicas", None)
+    if name in ("ppo", "ddppo"):
         workers = max(1, rollouts.get("replicas", 0) * rollouts.get("workersPerPod", 1))
         lanes = workers * rollouts.get("envsPerWorker", 8)
-        if algorithm["ppo"].get("batchSize", 1024) < lanes:
+        if algorithm[name].get("batchSize", 1024) < lanes:
             document["rollouts"] = {"envsPerWorker": 1}
     if name in ("dqn", "apex") and "envSteps" in document["stop"]:
         starts = algorithm[name].get("learningStarts", 1000)
@@ -244,6 +246,7 @@ MENDS: dict[type[fields.SpecModel], Callable[[Document], Document]] = {
     algorithms.DQN: lambda it: _mend_replay_sizes(it, 10_000),
     algorithms.ApeX: lambda it: _mend_replay_sizes(it, 100_000),
     algorithms.PPO: lambda it: _mend_minibatches(it, 1024),
+    algorithms.DDPPO: lambda it: _mend_minibatches(it, 1024),
     algorithms.APPO: lambda it: _mend_minibatches(it, 512),
     environment.EnvironmentSpec: _mend_environment,
     model.ModelSpec: _mend_model,

@@ -77,6 +77,27 @@ _ABOUT_ALGORITHMS = [
         [{"algorithm": {"appo": {"minibatchSize": 513}}}, {"algorithm": {"appo": {"batchSize": 255}}}],
     ),
     RuleCase(
+        "algorithm.ddppo.minibatchSize",
+        "is more than batchSize",
+        [{"algorithm": {"ddppo": {}}}, {"algorithm": {"ddppo": {"minibatchSize": 1024}}}],
+        [{"algorithm": {"ddppo": {"minibatchSize": 1025}}}, {"algorithm": {"ddppo": {"batchSize": 511}}}],
+    ),
+    RuleCase(
+        "algorithm.ddppo.batchSize",
+        "environments, which take one each",
+        [{"algorithm": {"ddppo": {}}, "rollouts": {"envsPerWorker": lanes}} for lanes in (1, 1024)],
+        [
+            {"algorithm": {"ddppo": {}}, "rollouts": {"replicas": 2, "envsPerWorker": 513}},
+            {"algorithm": {"ddppo": {"batchSize": 1023}}, "rollouts": {"envsPerWorker": 1024}},
+        ],
+    ),
+    RuleCase(
+        "learner.replicas",
+        "learns in its rollout workers",
+        [{"algorithm": {"ddppo": {}}}, {**_ppo(), "learner": {"replicas": 2}}],
+        [{"algorithm": {"ddppo": {}}, "learner": {"replicas": replicas}} for replicas in (1, 2)],
+    ),
+    RuleCase(
         "algorithm.dqn.batchSize",
         "is more than bufferSize",
         [_dqn(batchSize=10_000), _dqn(batchSize=64, bufferSize=64, learningStarts=64)],
@@ -143,6 +164,7 @@ _ABOUT_MODELS = [
             {**_ppo(minibatchSize=15), "model": {"recurrent": LSTM}},
             {"model": {"recurrent": {"kind": "lstm", "sequenceLength": 257}}},
             {"algorithm": {"appo": {"minibatchSize": 15}}, "model": {"recurrent": LSTM}},
+            {"algorithm": {"ddppo": {"minibatchSize": 15}}, "model": {"recurrent": LSTM}},
         ],
     ),
     RuleCase(

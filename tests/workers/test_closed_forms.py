@@ -36,7 +36,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 def both(policy: Policy, loss: Loss, learning: Any, batches: list[dict[str, np.ndarray]], knobs: Any) -> None:
     """A learner with the closed form and one without end at the same weights and say the same on the way."""
     steps, learners = [], []
-    for objective in (loss, loss.objective):
+    for objective in (loss, replace(loss, closed_form=None)):
         learner = PolicyLearner(policy, learning, 3, "cpu")
         learners.append(learner)
         steps.append(learner.step(objective))
