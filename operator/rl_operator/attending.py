@@ -8,7 +8,7 @@ from rl_operator.drift import drifted
 from rl_operator.driver_contact import DriverOrder, DriverSighting, Head
 from rl_operator.names import log_key, logs_name
 from rl_operator.observed import Observed
-from rl_operator.resizing import resize
+from rl_operator.resizing import Draining, Resizing, resize
 from rl_operator.retry import Ending
 from rl_operator.settings import Settings
 from rl_operator.status import told
@@ -42,15 +42,16 @@ def attend(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, settings
     word = retry.last_word(sighting)
     if word is not None:
         conditions[ConditionType.TRAINING] = Holds("True", word.reason, word.message)
-    writes = () if press else resize(seen, spec)
+    sizes = Resizing() if press else resize(seen, spec, Draining(sighting, settings.drain_grace_seconds))
     order = _order(seen, spec, driver, sighting, press, settings)
     driver = noted(driver, press, seen.now)
     return Decision(
-        status.model_copy(update={"driver": driver}),
+        status.model_copy(update={"driver": driver, "rollouts": sizes.noted(status.rollouts, seen.now)}),
         conditions,
-        writes,
+        sizes.writes,
         order,
-        look_again_seconds=UNSETTLED_SECONDS if press or not running else LATER_SECONDS,
+        look_again_seconds=UNSETTLED_SECONDS if press or not running or sizes.waits else LATER_SECONDS,
+        scaled_in=sizes.pods,
     )
 
 

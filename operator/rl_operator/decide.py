@@ -96,7 +96,7 @@ def provision(seen: Observed, spec: TrainingJobSpec, driver: DriverStatus, setti
         return Decision(status, look_again_seconds=LATER_SECONDS)  # the driver's file says what it began with
     if seen.cluster is None:
         return _make_cluster(seen, spec, driver, settings)
-    writes = resize(seen, spec)
+    writes = resize(seen, spec).writes  # no driver: no worker has anything in hand
     early = read(driver.not_before) - seen.now if driver.not_before else 0.0
     if head is not None and head.ready and head.ip and early <= 0:
         there = driver.model_copy(update={"state": DriverState.SUBMITTED, "head": head.uid})

@@ -78,6 +78,7 @@ class Decision:
     writes: tuple[Write, ...] = ()
     order: DriverOrder | None = None
     look_again_seconds: float | None = None
+    scaled_in: tuple[str, ...] = ()  # pods that the writes take away, without work
 
     @property
     def makes_cluster(self) -> bool:

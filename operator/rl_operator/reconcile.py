@@ -73,6 +73,11 @@ class Reconciler:
         refusal = act(self._api, self._caches, job, decision.writes)
         if refusal is not None:
             decision = refused(seen, decision, refusal)
+        elif decision.scaled_in:
+            names = ", ".join(decision.scaled_in)
+            self._events.emit(
+                job, "Normal", "ScaledIn", f"Pods of rollout workers that were drained go: {names}"
+            )
         if decision.order is not None:
             self._contacts.order(key, decision.order)
         again = _sooner(decision.look_again_seconds, self._write_status(seen, decision, document))

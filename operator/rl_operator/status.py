@@ -77,7 +77,10 @@ def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
         "start_time": status.start_time or written(seen.now),
         "ray_cluster": job.child if seen.cluster is not None else None,
         "rollouts": RolloutsStatus(
-            replicas=len(rollouts), ready=sum(it.ready for it in rollouts), selector=selector
+            replicas=len(rollouts),
+            ready=sum(it.ready for it in rollouts),
+            selector=selector,
+            draining_since=status.rollouts.draining_since if _at_work(driver) else None,
         ),
     }
     if job.spec is not None:
@@ -95,6 +98,10 @@ def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
     return status.model_copy(update={"phase": _phase(seen, status)})
 
 
+def _at_work(driver: DriverStatus | None) -> bool:
+    return driver is not None and driver.state is DriverState.SUBMITTED
+
+
 def _conditions(
     seen: Observed, status: TrainingJobStatus, decided: Mapping[ConditionType, Holds]
 ) -> tuple[Condition, ...]:
@@ -104,7 +111,7 @@ def _conditions(
         ConditionType.CLUSTER_READY: _cluster_ready(seen, status),
         ConditionType.DEGRADED: _degraded(seen, status),
         ConditionType.CHECKPOINT_AVAILABLE: _checkpoint(seen, status),
-        ConditionType.MODEL_REGISTERED: _model(status),
+        ConditionType.MODEL_REGISTERED: _model(status, seen.sighting, before),
     } | dict(decided)
     made = []
     for type_ in ConditionType:
@@ -216,10 +223,19 @@ def _checkpoint(seen: Observed, status: TrainingJobStatus) -> Holds:
     return Holds("True", "SavedInHead", "It lasts as long as the head pod; checkpoint.uri would keep it.")
 
 
-def _model(status: TrainingJobStatus) -> Holds:
-    if status.model is None:
-        return Holds("False", "NoneYet")
-    return Holds("True", "Registered", status.model.uri)
+def _model(
+    status: TrainingJobStatus, sighting: DriverSighting | None, before: Mapping[ConditionType, Condition]
+) -> Holds:
+    """Why there is none stays readable when the driver that said so is gone."""
+    if status.model is not None:
+        return Holds("True", "Registered", status.model.uri)
+    progress = sighting.progress if sighting is not None else None
+    if progress is not None and progress.model_fault is not None:
+        return Holds("False", "NotRegistered", progress.model_fault)
+    old = before.get(ConditionType.MODEL_REGISTERED)
+    if old is not None and old.reason == "NotRegistered":
+        return Holds("False", old.reason, old.message)
+    return Holds("False", "NoneYet")
 
 
 def _phase(seen: Observed, status: TrainingJobStatus) -> Phase:

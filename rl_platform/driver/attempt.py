@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_GRACE_SECONDS = 20.0
 """How long an exact run that is asked to stop goes on towards its next scheduled checkpoint."""
+LEARNER_CHANCES = 3
+"""How often in a row it may be lost at one checkpoint: pods are taken away, or the job itself kills it."""
 
 
 class TrainingTrouble(Exception):
@@ -75,7 +77,7 @@ class Attempt:
         self.last: CheckpointRef | None = None
         self.begun: tuple[int, int] | None = None  # env steps and updates of the checkpoint begun last
         self.initial: Checkpoint | None = None  # where a learner that is lost early begins again
-        self.gone_back_to: Checkpoint | CheckpointRef | None = None
+        self.gone_back: tuple[str | None, int] = (None, 0)  # to which checkpoint, how often in a row
         self.startup_seconds: float | None = None
         self.train_seconds = 0.0  # of this attempt, without evaluations
         self.env_steps_before = 0
@@ -137,23 +139,31 @@ class Attempt:
         raise AssertionError("a plan never ends by itself")
 
     def _go_back(self, lost: LearnerLost) -> None:
-        """Make the learner anew and go on from the last checkpoint. Raises ``lost`` the second time there."""
-        learner, since = self.assembly.run.learner, self.last or self.initial
-        if since is self.gone_back_to or not isinstance(learner, RemoteLearner):
+        """Make the learner anew and go on from the last checkpoint. Raises what is lost there again and
+        again.
+        """
+        learner, since = self.assembly.run.learner, self.last.uri if self.last else ""
+        self.gone_back = (since, self.gone_back[1] + 1 if since == self.gone_back[0] else 1)
+        if self.gone_back[1] > LEARNER_CHANCES or not isinstance(learner, RemoteLearner):
             raise lost
-        self.gone_back_to = since
         log.warning("%s; going back to %s", lost, self.last.uri if self.last else "the beginning")
         wall_seconds, losses = self.progress.wall_seconds, self.progress.learner_losses + 1
         learner.start()
         self.assembly.plan.settle()
-        if not self._take_up() and self.initial is not None:
-            put_back(self.initial, self.assembly, self.progress, self.rule, self.guard)
+        try:
+            if not self._take_up() and self.initial is not None:
+                put_back(self.initial, self.assembly, self.progress, self.rule, self.guard)
+        except LearnerLost as again:
+            self.progress.wall_seconds, self.progress.learner_losses = wall_seconds, losses
+            self._go_back(again)
+            return
         self.progress.wall_seconds, self.progress.learner_losses = wall_seconds, losses
         self.begun = None
         self.telemetry.went_back_to(self.counters.env_steps)
 
     def _resize(self) -> None:
         """Rollout workers join and leave between items."""
+        self.telemetry.take_desired()
         pods, workers = self.telemetry.desired_replicas(), self.assembly.workers
         if pods is None or not isinstance(workers, WorkerGroup):
             return
@@ -169,7 +179,10 @@ class Attempt:
             else:
                 leaving = workers.resize(count)
             for who in leaving:
-                log.info("rollout worker %s was drained", who)
+                log.info("rollout worker %s is let go", who)
+            self.telemetry.show_pods(workers.hosts())
+        elif workers.places.leaving:
+            self.telemetry.show_pods(workers.hosts())
 
     def _standstill(self) -> StopReason | None:
         """Nothing has come from rollout workers: look only at the clock and at what the run was asked."""

@@ -68,6 +68,12 @@ class DriverEndpoints:
         self._progress = progress
         self._acknowledged.clear()
 
+    @property
+    def shown(self) -> Progress:
+        """What was published last."""
+        assert self._progress is not None
+        return self._progress
+
     def desired(self) -> Desired | None:
         """What was asked for last, by generation; None where nothing was."""
         return self._desired

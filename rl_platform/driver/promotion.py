@@ -24,7 +24,7 @@ from rl_platform.serving.bundle import BundleError, open_bundle, write_bundle
 from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, promotion
 from rl_platform.serving.registry_process import RegistryProcess, RegistryStopped
 from rl_platform.spec.digest import spec_digest
-from rl_platform.spec.driver_protocol import IMAGE_ENV
+from rl_platform.spec.driver_protocol import IMAGE_ENV, JOB_UID_ENV
 from rl_platform.tracking.mlflow_settings import without_password
 from rl_platform.tracking.mlflow_tracker import MlflowTracker
 from rl_platform.tracking.reaching import why_away
@@ -67,13 +67,24 @@ def promote(
     except (RegistryError, BundleError) as error:
         attempt.telemetry.server_away = run_id is None
         result.message = without_password(
-            f"the model was not registered: {error}; register it later with rlp flush {attempt.folder.path}"
+            f"the model was not registered: {error}; {_how_to_register_later(attempt)}"
         )
         return None
     finally:
         shutil.rmtree(attempt.folder.path / CHAMPIONS, ignore_errors=True)
     others = ", ".join(model.uri for model in models[1:])
     return replace(models[0], message=f"{models[0].message}; also {others}") if others else models[0]
+
+
+def _how_to_register_later(attempt: Attempt) -> str:
+    if not os.environ.get(JOB_UID_ENV):
+        return f"register it later with rlp flush {attempt.folder.path}"
+    if attempt.job.spec.checkpoint.uri is None:
+        return "its checkpoint goes with the head pod, as checkpoint.uri is not set: train it again later"
+    return (
+        "once MLflow answers, delete the TrainingJob and apply it again: it takes up its last checkpoint, "
+        "which stays, trains no more, and registers the model"
+    )
 
 
 def _reach(attempt: Attempt, server: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +67,8 @@ class Telemetry:
         self._checkpoint: CheckpointRef | None = None
         self._checkpoint_fault: str | None = None
         self._changed = _changed_since_written()
+        self._taken: Desired | None = None
+        self._pods: tuple[str, ...] | None = None
         self._edges = EdgeFigures()
         self._open_endpoints()
 
@@ -126,6 +128,23 @@ class Telemetry:
     def drain_requested(self) -> bool:
         return self.endpoints is not None and self.endpoints.drain_requested
 
+    def take_desired(self) -> None:
+        """From now on what was put last is acted on, and shown as such."""
+        self._taken = self.endpoints.desired() if self.endpoints is not None else None
+
+    def show_pods(self, pods: Sequence[str]) -> None:
+        """Where rollout workers are, or what is still wanted of them: others may be taken away. At once, as
+        a report may be long in coming.
+        """
+        if self.endpoints is None or self._pods == tuple(pods):
+            return
+        self._pods = tuple(pods)
+        taken = self._taken.generation if self._taken is not None else None
+        shown = self.endpoints.shown.model_copy(
+            update={"rollout_pods": self._pods, "desired_generation": taken}
+        )
+        self.endpoints.publish(shown)
+
     def desired_stop(self) -> StopSpec | None:
         """Stop rules that replace those of the manifest, if somebody put them."""
         desired = self._desired()
@@ -153,7 +172,7 @@ class Telemetry:
             self.endpoints.close()
 
     def _desired(self) -> Desired | None:
-        return (self.endpoints.desired() if self.endpoints is not None else None) or self._changed
+        return self._taken or self._changed
 
     def _open_endpoints(self) -> None:
         port = endpoints_port(self.job)
@@ -177,7 +196,6 @@ class Telemetry:
         figures: dict[str, EdgeFigure],
         checkpoint: CheckpointRef | None,
     ) -> Progress:
-        desired = self.endpoints.desired() if self.endpoints is not None else None
         speed = report.metrics.get("time/env_steps_per_second")
         return Progress(
             attempt=self.attempt,
@@ -191,6 +209,8 @@ class Telemetry:
             wall_seconds=report.wall_seconds,
             eta_seconds=seconds_left(self.job.spec.stop, report),
             workers_lost=assembly.plan.counters.replaced,
+            dropped=dict(assembly.plan.counters.dropped),
+            rollout_pods=self._pods,
             checkpoint=_checkpoint_status(checkpoint),
             checkpoint_fault=self._checkpoint_fault,
             mlflow_run_id=self.tracker.run_id() if self.tracker is not None else None,
@@ -203,8 +223,12 @@ class Telemetry:
                 )
                 for name, each in figures.items()
             ),
-            desired_generation=desired.generation if desired is not None else None,
+            desired_generation=self._taken.generation if self._taken is not None else None,
         )
+
+    def _model_fault(self, result: Result) -> str | None:
+        wanted = result.state == "Succeeded" and self.job.spec.tracking.enabled
+        return result.message[-MESSAGE_LENGTH:] if wanted and result.model is None else None
 
     def _final(self, result: Result) -> Progress:
         failed = result.state == "Failed"
@@ -223,8 +247,10 @@ class Telemetry:
             episode_return_mean=result.episode_return_mean,
             wall_seconds=result.wall_seconds,
             workers_lost=result.workers_lost,
+            dropped=result.dropped,
             checkpoint=_checkpoint_status(self._checkpoint),
             model=_model_status(result),
+            model_fault=self._model_fault(result),
             mlflow_run_id=self.tracker.run_id() if self.tracker is not None else None,
             stop_reason=None if failed else StopReason(result.reason),
             failure=failure,

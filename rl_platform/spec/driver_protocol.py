@@ -96,9 +96,20 @@ class Progress(SpecModel):
     wall_seconds: float = Field(default=0.0, ge=0, description="Spent running.")
     eta_seconds: float | None = Field(default=None, ge=0, description="Until stop, estimated.")
     workers_lost: Count = Field(default=0, description="Rollout workers that were replaced.")
+    dropped: Annotated[dict[Text, Count], Field(max_length=64)] = Field(
+        default_factory=dict, description="Agent steps that were not learned from, by reason."
+    )
+    rollout_pods: Annotated[ListOf[Text], Field(max_length=10_000)] | None = Field(
+        default=None,
+        description="Pods with rollout workers, or with what is still to be learned from; "
+        "absent until the number of workers was changed.",
+    )
     checkpoint: CheckpointStatus | None = Field(default=None, description="The newest whole one.")
     checkpoint_fault: Message | None = Field(
         default=None, description="Why the one that is due is not saved yet; it is tried again."
+    )
+    model_fault: Message | None = Field(
+        default=None, description="Why the model of a run that succeeded is not registered, and what to do."
     )
     model: ModelStatus | None = Field(default=None, description="The version registered last.")
     mlflow_run_id: Annotated[str, Field(max_length=64)] | None = Field(

@@ -84,6 +84,9 @@ class RolloutsStatus(SpecModel):
     replicas: Count = Field(default=0, description="Pods that exist.")
     ready: Count = Field(default=0, description="Pods that sample.")
     selector: Annotated[str, Field(max_length=1024)] = Field(default="", description="Labels of the pods.")
+    draining_since: Time | None = Field(
+        default=None, description="When pods that are too many began to wait for their workers to finish."
+    )
 
 
 class MlflowStatus(SpecModel):

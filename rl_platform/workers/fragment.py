@@ -22,7 +22,7 @@ class Episode:
     agent_returns: dict[str, list[float]]  # by policy, one for each life of an agent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class RemoteTrajectory:
     """A trajectory that stays where it was sampled until whoever learns from it wants it."""
 

@@ -19,6 +19,7 @@ from rl_platform.workers.learner_process import LearnerBlueprint
 from rl_platform.workers.local import PublishedPolicy
 from rl_platform.workers.member_states import restore_states, states_of
 from rl_platform.workers.members import Member, Members
+from rl_platform.workers.places import Places
 from rl_platform.workers.ray_session import RaySession
 from rl_platform.workers.remote_worker import Broken
 from rl_platform.workers.worker_losses import WorkerLost, first_line, lost_errors
@@ -35,6 +36,7 @@ class Request:
     """One fragment that was asked for."""
 
     worker: int
+    host: str
     actor: Any
     report: Ref
     data: Ref
@@ -57,6 +59,7 @@ class WorkerGroup:
         self.data_stays = False
         self._learning: tuple[type[Any], LearnerBlueprint] | None = None
         self.first_step_at: float | None = None
+        self.places = Places()
         self._weights: dict[str, tuple[int, Any]] = {}  # policy → version, weights as they are sent
 
     def learn(self, kind: type[Any], blueprint: LearnerBlueprint) -> None:
@@ -121,7 +124,8 @@ class WorkerGroup:
                     weights.append(self._sent(policy, each))
                 member.known[policy] = each.version
         report, data = member.actor.sample.remote(ticks, loads, *weights)
-        return Request(worker, member.actor, report, data, ticks, time.monotonic())
+        self.places.asked(member.host)
+        return Request(worker, member.host, member.actor, report, data, ticks, time.monotonic())
 
     def receive(self, request: Request) -> Fragment:
         """The fragment, as soon as it is there.
@@ -133,8 +137,10 @@ class WorkerGroup:
             # What is learned from in this process is brought here now: then it can't be lost any more.
             data = None if self.data_stays or isinstance(report, Broken) else self.ray.get(request.data)
         except lost_errors(self.ray) as error:
+            self.places.received(request.host)
             raise self._lost(request, first_line(error), None) from error
         if isinstance(report, Broken):
+            self.places.received(request.host)
             raise self._lost(request, report.message, report)
         member = self.members.by_number.get(request.worker)
         if member is not None and member.actor is request.actor:
@@ -145,12 +151,18 @@ class WorkerGroup:
         if data is None:
             heads = fragment.trajectories.values()
             data = {each.policy: replace(each, data=request.data) for each in heads}
+        self.places.received(request.host, data.values() if self.data_stays else ())
         return replace(fragment, trajectories=data)
 
     def resize(self, count: int) -> list[str]:
         """See `Members.resize`; with their hosts."""
         leaving = self.members.resize(count)
+        self.places.leaving |= {member.host for member in leaving if member.host}
         return [f"{member.number} on {member.host or 'no host yet'}" for member in leaving]
+
+    def hosts(self) -> list[str]:
+        """Where workers are, or something of those that were let go is still wanted."""
+        return self.places.wanted({it.host for it in self.members.by_number.values() if it.host})
 
     def reset(self, key: int) -> None:
         """New episodes everywhere. See `RolloutWorker.reset`."""

@@ -143,9 +143,11 @@ class Members:
 
     def resize(self, count: int) -> list[Member]:
         """Make more, or let some go once they have finished what they were asked for: first those that never
-        answered, then the highest numbers. Returns whom it lets go.
+        answered, then all of a host together, that of the highest number first. Returns whom it lets go.
         """
-        order = sorted(self.by_number.values(), key=lambda each: (bool(each.host), -each.number))
+        everyone = [member for _, member in sorted(self.by_number.items())]
+        highest = {each.host: each.number for each in everyone}
+        order = sorted(everyone, key=lambda each: (bool(each.host), -highest[each.host], -each.number))
         leaving = order[: max(0, len(order) - count)]
         for member in leaving:
             # Without a handle to it an actor ends when its last call is finished.

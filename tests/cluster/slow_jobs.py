@@ -18,8 +18,7 @@ ROLLOUTS = {"replicas": 1, "resources": {"cpu": "100m", "memory": "1Gi"}}
 
 def modules() -> dict[str, str]:
     """What drivers import from the tests, by file name."""
-    here = {"slow.py": "counting_environment.py", "sitecustomize.py": "sampling_in_driver.py"}
-    return {name: Path(__file__).with_name(file).read_text() for name, file in here.items()}
+    return {"slow.py": Path(__file__).with_name("counting_environment.py").read_text()}
 
 
 def slow_job(name: str, image: str, *, claim: bool = False, **changes: Any) -> Json:
@@ -39,10 +38,7 @@ def slow_job(name: str, image: str, *, claim: bool = False, **changes: Any) -> J
         "driver": {"resources": {"cpu": "100m", "memory": "2Gi"}},
         "runtime": {
             "image": image,
-            "env": [
-                {"name": "PYTHONPATH", "value": FOLDER},
-                {"name": "SAMPLE_IN_DRIVER", "value": "1"},
-            ],
+            "env": [{"name": "PYTHONPATH", "value": FOLDER}],
             "volumes": volumes,
         },
         "stop": {"envSteps": 4 * BATCH},

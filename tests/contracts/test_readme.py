@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,12 +31,16 @@ def named_files(text: str) -> set[str]:
     }
 
 
-def quick_blocks(text: str) -> list[list[str]]:
-    """The commands of every ``console quick`` block."""
-    blocks = re.findall(r"^```console quick\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [
-        [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")] for block in blocks
-    ]
+def console_blocks(text: str) -> list[tuple[str, list[str]]]:
+    """Kind and commands of every ``console`` block; a line that ends with a backslash goes on in the next."""
+    blocks = re.findall(r"^```console ?(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    whole = [(kind, re.sub(r"\\\n\s*", "", block).splitlines()) for kind, block in blocks]
+    return [(kind, [line[2:] for line in lines if line.startswith("$ ")]) for kind, lines in whole]
+
+
+def quick_blocks(text: str, kind: str = "quick") -> list[list[str]]:
+    """The commands of every ``console quick`` block, or those of another kind."""
+    return [commands for each, commands in console_blocks(text) if each == kind]
 
 
 def test_every_file_that_the_readme_names_exists() -> None:
@@ -61,13 +66,19 @@ def test_the_readme_has_quick_commands() -> None:
     assert len(quick_blocks(README)) >= 2
 
 
-@pytest.mark.parametrize("commands", quick_blocks(README), ids=lambda commands: commands[0].split()[1])
-def test_the_quick_commands_of_the_readme_work(commands: list[str], tmp_path: Path) -> None:
-    (tmp_path / "helm").symlink_to(ROOT / "helm")
+def test_every_command_is_run_here_or_on_a_cluster() -> None:
+    """``quick`` and ``ray`` ones by the next test, ``cluster`` ones by tests/e2e/test_readme.py."""
+    assert {kind for kind, _ in console_blocks(README)} == {"quick", "ray", "cluster"}
+
+
+@pytest.mark.parametrize("kind", ["quick", pytest.param("ray", marks=pytest.mark.ray)])
+def test_the_commands_of_the_readme_work(kind: str, tmp_path: Path) -> None:
+    """One after the other in one folder, as somebody who reads it."""
+    shutil.copytree(ROOT / "helm" / "examples", tmp_path / "helm" / "examples")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for command in commands:
+    for command in itertools.chain(*quick_blocks(README, kind)):
         ran = subprocess.run(
-            shlex.split(command),
+            ["bash", "-c", command],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

@@ -19,7 +19,8 @@ from rl_operator.runtime.api import Api, KindMissing
 from rl_operator.runtime.cluster_transport import ClusterTransport, connect
 from rl_operator.runtime.resources import RAY_CLUSTERS
 from tests.cluster.live_cluster import LiveCluster
-from tests.e2e.release import Release
+from tests.e2e.leftovers import remove_leftovers
+from tests.e2e.release import NAME, Release
 
 NEEDED = ("KUBECONFIG", "RLP_TEST_IMAGE", "RLP_TEST_OPERATOR_IMAGE")
 
@@ -47,6 +48,7 @@ def transport() -> ClusterTransport:
 @pytest.fixture(scope="session")
 def one_release(transport: ClusterTransport) -> Iterator[Release]:
     made = Release(transport, f"rlp-e2e-{uuid4().hex[:8]}")
+    remove_leftovers(made.home, NAME)
     yield made
     made.close()
 

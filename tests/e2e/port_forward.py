@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
+from tests.e2e.kubectl import binary
 
 
 @contextmanager
 def forwarded(namespace: str, target: str, port: int) -> Iterator[str]:
     """``target``: as kubectl names it, such as svc/mlflow. Gives http://127.0.0.1:PORT."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("there is no kubectl on the PATH")
-    command = [kubectl, "-n", namespace, "port-forward", "--address=127.0.0.1", target, f":{port}"]
+    command = [binary(), "-n", namespace, "port-forward", "--address=127.0.0.1", target, f":{port}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

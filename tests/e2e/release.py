@@ -39,7 +39,7 @@ class Release:
         if self.installed:
             return
         if self.home.api.get(NAMESPACES, None, self.home.namespace) is None:
-            self._remove_kind()
+            self.remove_kind()
             self.home.open()
             self._opened.enter_context(volume_claim(self.home, CLAIM))
         place = f"--namespace={self.home.namespace}"
@@ -68,11 +68,9 @@ class Release:
             "mlflow.trial.resources.requests.cpu": "50m",
             "resources.requests.cpu": "50m",
         }
-        for name, image in (("image", self.home.image), ("trainingImage", os.environ["RLP_TEST_IMAGE"])):
-            given[f"{name}.repository"], _, given[f"{name}.tag"] = image.rpartition(":")
-        return [f"--set={name}={value}" for name, value in given.items()]
+        return [*(f"--set={name}={value}" for name, value in given.items()), *image_values()]
 
-    def _remove_kind(self) -> None:
+    def remove_kind(self) -> None:
         """One that other tests left, which Helm would not take over."""
         api, name = self.home.api, custom_resource_definition()["metadata"]["name"]
         found = api.get(DEFINITIONS, None, name)
@@ -85,3 +83,11 @@ class Release:
         assert not left, "the cluster has TrainingJobs; these tests begin with one that has none"
         api.delete(DEFINITIONS, None, name, uid=found["metadata"]["uid"])
         self.home.wait_for("the kind is gone", lambda: api.get(DEFINITIONS, None, name) is None)
+
+
+def image_values() -> list[str]:
+    """Where the images of this run are, for Helm."""
+    given = {}
+    for name, variable in (("image", "RLP_TEST_OPERATOR_IMAGE"), ("trainingImage", "RLP_TEST_IMAGE")):
+        given[f"{name}.repository"], _, given[f"{name}.tag"] = os.environ[variable].rpartition(":")
+    return [f"--set={name}={value}" for name, value in given.items()]

@@ -117,3 +117,28 @@ def test_mlflow_is_away_and_no_metric_is_lost(jobs: LiveCluster, release: Releas
         client = MlflowClient(server)
         history = client.get_metric_history(done["mlflow"]["runId"], "progress/updates")
     assert [it.step for it in history] == list(range(BATCH, steps(done) + BATCH, BATCH))
+
+
+def test_mlflow_is_away_at_the_end_and_the_model_is_registered_later(
+    jobs: LiveCluster, release: Release
+) -> None:
+    """As the condition says: the same job once more, which trains no more."""
+    job = slow_job("late", jobs.image, claim=True, stop=ENDLESS, tracking={"mlflowUri": release.mlflow})
+    with volume_claim(jobs, CLAIM):
+        jobs.create(TRAINING_JOBS, job)
+        jobs.wait("late", lambda status: saved(status) > 0, MINUTES_TO_TRAIN)
+        scale(release.home, MLFLOW, 0)
+        done = finish(jobs, "late", 2)
+        assert done["phase"] == "Succeeded", done
+        told = condition(done, "ModelRegistered")
+        assert (told["status"], told["reason"]) == ("False", "NotRegistered"), told
+        assert "apply it again" in told["message"]
+
+        scale(release.home, MLFLOW, 1)
+        jobs.delete(TRAINING_JOBS, "late")
+        jobs.wait_for("it is gone", lambda: not jobs.job("late") and not jobs.children("late"))
+        job["spec"]["stop"] = {"envSteps": steps(done)}
+        jobs.create(TRAINING_JOBS, job)
+        again = jobs.wait("late", phase("Succeeded", "Failed"), MINUTES_TO_TRAIN)
+        assert condition(again, "ModelRegistered")["status"] == "True", again
+        assert steps(again) == steps(done)

@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import signal
+import socket
 import urllib.request
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,7 @@ class Resize:
 
     def __init__(self, port: int, pods: list[int]) -> None:
         self.port, self.pods, self.generation, self.noted = port, pods, 0, 0
+        self.said: dict[str, Any] = {}  # at /progress in the end
         self.seen: dict[int, set[int]] = defaultdict(set)  # workers of a report → whose fragments came then
 
     def __call__(self, report: Report) -> None:
@@ -39,6 +42,8 @@ class Resize:
         if workers != self._asked() or len(self.seen[workers]) < workers:
             return
         if self.generation == len(self.pods):
+            said = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/progress", timeout=60).read()
+            self.said = json.loads(said)
             os.kill(os.getpid(), signal.SIGTERM)
             return
         self.generation += 1
@@ -63,8 +68,11 @@ def test_workers_join_and_leave_a_running_job(tmp_path: Path, caplog: pytest.Log
     assert resize.seen[3] >= {0, 1, 2}
     assert result.workers_lost == 0
     assert result.dropped == {}
-    drained = [record.getMessage() for record in caplog.records if "was drained" in record.getMessage()]
-    assert [text.split()[2] for text in drained] == ["2", "1"]
+    assert resize.said["desiredGeneration"] == 2
+    assert resize.said["rolloutPods"] == [socket.gethostname()]
+    assert (resize.said["workersLost"], resize.said["dropped"]) == (0, {})
+    let_go = [record.getMessage() for record in caplog.records if "is let go" in record.getMessage()]
+    assert [text.split()[2] for text in let_go] == ["2", "1"]
     learned: dict[int, list[int]] = defaultdict(list)
     for worker, sequence, _, _ in asynchronous.LEARNED:
         learned[worker].append(sequence)

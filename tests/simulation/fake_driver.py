@@ -68,6 +68,7 @@ class Driver:
     exit_code: int | None = None
     acknowledged_at: float | None = None
     draining_at: float | None = None
+    let_go_at: float | None = None  # when workers were asked to leave last
     stopped_at: float | None = None
     killed_at: float = NEVER
     reason: str = ""
@@ -184,11 +185,19 @@ class Driver:
             document["failure"] = {"reason": self.reason, "message": self.said}
         return document
 
+    def needed(self, pods: list[str], now: float) -> list[str]:
+        """Of the pods of rollout workers, once some were let go: the last ones stay."""
+        draining = self.let_go_at is None or now < self.let_go_at + DRAIN_SECONDS
+        return pods if draining or self.replicas is None else pods[len(pods) - self.replicas :]
+
     def desired(self, document: Json, now: float) -> None:
         if document["generation"] <= self.generation:
             return
         self.generation = document["generation"]
-        self.replicas = document.get("replicas", self.replicas)
+        replicas = document.get("replicas", self.replicas)
+        if replicas is not None and self.replicas is not None and replicas < self.replicas:
+            self.let_go_at = now
+        self.replicas = replicas
         target = (document.get("stop") or {}).get("envSteps")
         if target is not None and now < self.final_at:
             self.target = target

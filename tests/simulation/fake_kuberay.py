@@ -97,11 +97,17 @@ class FakeKubeRay:
         if not any(_role(pod.document) == HEAD for pod in pods):
             self._make_pod(name, cluster, cluster["spec"]["headGroupSpec"], now)
         for group in cluster["spec"].get("workerGroupSpecs") or ():
-            mine = [pod for pod in pods if _role(pod.document) == group["groupName"]]
-            for _ in range(len(mine), group.get("replicas", 0)):
-                self._make_pod(name, cluster, group, now)
-            for pod in mine[group.get("replicas", 0) :]:
-                self.delete_pod(pod.document)
+            self._group(name, cluster, group, [it for it in pods if _role(it.document) == group["groupName"]])
+
+    def _group(self, name: Name, cluster: Json, group: Json, pods: list[Stored]) -> None:
+        """Those that are named go whatever the number; then it deletes or makes as many as it takes."""
+        named = group.get("scaleStrategy", {}).get("workersToDelete", ())
+        going = [pod for pod in pods if pod.document["metadata"]["name"] in named]
+        rest = [pod for pod in pods if pod not in going]
+        for _ in range(len(rest), group.get("replicas", 0)):
+            self._make_pod(name, cluster, group, self.model.now())
+        for pod in [*going, *rest[group.get("replicas", 0) :]]:
+            self.delete_pod(pod.document)
 
     def pods_of(self, cluster: Name) -> list[Stored]:
         """By label, as KubeRay finds them: also those of an earlier cluster of that name."""

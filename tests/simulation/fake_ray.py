@@ -10,7 +10,15 @@ from typing import Any
 
 from rl_operator.driver_contact import Head
 from rl_operator.jobs_api import LOG_FILE_PATH
-from rl_operator.names import DASHBOARD_PORT, HEAD, JOB_UID_LABEL, ROLE_LABEL, TOKEN_KEY, child_name
+from rl_operator.names import (
+    DASHBOARD_PORT,
+    HEAD,
+    JOB_UID_LABEL,
+    ROLE_LABEL,
+    ROLLOUTS,
+    TOKEN_KEY,
+    child_name,
+)
 from rl_operator.runtime.resources import PODS, SECRETS
 from rl_operator.runtime.transport import ConnectionLost, Request, Response
 from rl_platform.spec.driver_protocol import ACK_QUERY, DESIRED_PATH, DRAIN_PATH, PROGRESS_PATH
@@ -87,6 +95,12 @@ class FakeRay:
                 return pod
         return None
 
+    def _rollout_pods(self) -> list[str]:
+        pods = (stored.document for stored in self.model.store.of(PODS).values())
+        return sorted(
+            it["metadata"]["name"] for it in pods if it["metadata"]["labels"][ROLE_LABEL] == ROLLOUTS
+        )
+
     def _authorized(self, pod: Json, request: Request) -> bool:
         token = self._token(pod)
         return not token or any(value == f"Bearer {token}" for _, value in request.headers)
@@ -141,6 +155,8 @@ class FakeRay:
         match request.method, request.path:
             case "GET", path if path == PROGRESS_PATH:
                 document = driver.progress(now)
+                if driver.let_go_at is not None:
+                    document["rolloutPods"] = driver.needed(self._rollout_pods(), now)
                 if dict(request.query).get(ACK_QUERY) == str(driver.attempt) and now >= driver.final_at:
                     driver.acknowledged_at = now
                 return _answer(document)

@@ -106,7 +106,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "attending", "attend", "drop-term", "running and driver.start_time is None", "if running and", DEAF
     ),
-    Plant("attending", "attend", "always", "writes = () if press else", "", SIZES),
+    Plant("attending", "attend", "always", "sizes = Resizing() if press else", "", SIZES),
     Plant("attending", "attend", "never", "if word is not None:", "", PLAIN, DECIDING),
     Plant("attending", "end", "drop-keyword", "ended = driver.model_copy", "", PLAIN),
     Plant("attending", "end", "always", "update = {", "", DEAF),

@@ -216,8 +216,10 @@ def more_replicas(world: World) -> Script:
 def fewer_replicas(world: World) -> Script:
     world.create(spec={"stop": {"envSteps": 12_000}})
     yield steps(2000)
+    stays = max(it["metadata"]["name"] for it in world.pods(ROLLOUTS))
     world.edit({"spec": {"rollouts": {"replicas": 1}}})
     yield pods(1)
+    assert [it["metadata"]["name"] for it in world.pods(ROLLOUTS)] == [stays]
     yield done
 
 
