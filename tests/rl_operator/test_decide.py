@@ -5,35 +5,26 @@ crashes between any two steps, is for tests/simulation.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_operator import retry
-from rl_operator.decide import decide
-from rl_operator.decision import Create, Decision, Delete, KeepLog, Patch
+from rl_operator.decision import Create, Delete, KeepLog
 from rl_operator.driver_contact import JobState
-from rl_operator.names import ROLLOUTS
-from rl_operator.observed import Observed
 from rl_operator.runtime.resources import RAY_CLUSTERS
-from rl_operator.status import compose
-from rl_operator.suspend import Pressure, asked_before, pressure
 from rl_operator.times import written
 from rl_platform.spec.conditions import ConditionType, Phase
 from rl_platform.spec.driver_protocol import HEAD_UID_ENV, ProgressState
 from rl_platform.spec.status import (
-    DriverAsked,
     DriverOutcome,
     DriverState,
     Failures,
-    RolloutsStatus,
-    TrainingJobStatus,
 )
+from tests.rl_operator.decided import after, reason
 from tests.rl_operator.observations import (
     NOW,
-    SETTINGS,
     UID,
     cluster,
     job,
@@ -45,16 +36,6 @@ from tests.rl_operator.observations import (
     submitted,
     waiting,
 )
-
-
-def after(observed: Observed) -> tuple[Decision, TrainingJobStatus]:
-    decision = decide(observed, SETTINGS)
-    return decision, compose(observed, decision)
-
-
-def reason(status: TrainingJobStatus, type_: ConditionType) -> tuple[str, str]:
-    found = next(it for it in status.conditions if it.type == type_)
-    return found.status, found.reason
 
 
 def test_a_new_job_is_announced_before_anything_is_made() -> None:
@@ -128,26 +109,6 @@ def test_how_a_driver_ends_decides_which_budget_pays(
     assert status.driver is not None
     assert (status.driver.state, status.driver.outcome) == (DriverState.ENDED, outcome)
     assert (status.failures.application, status.failures.infrastructure) == (application, infrastructure)
-
-
-def test_a_drain_costs_nothing_where_it_was_asked_for_or_the_head_goes() -> None:
-    drained = sighting(JobState.FAILED, exit_code=3)
-    _, asked = after(pressed(DriverAsked.DRAIN, 5))
-    assert asked.driver is not None
-    assert asked.driver.asked is DriverAsked.DRAIN  # it was taken back, and may have been heard
-    goes, suspend = (pod(terminating=True),), {"runPolicy": {"suspend": True}}
-    for of in (
-        seen(job(asked), sighting=drained),
-        seen(job(running()), sighting=drained, pods=goes),
-        seen(job(running()), sighting=drained, pods=(), attempt_head_gone=True),
-        seen(job(running(), **suspend), sighting=drained),
-    ):
-        _, status = after(of)
-        assert status.driver is not None
-        assert (status.driver.outcome, status.failures) == (DriverOutcome.DRAINED, Failures())
-        assert reason(status, ConditionType.TRAINING) == ("False", "Drained")
-    _, status = after(seen(job(running()), sighting=drained))
-    assert reason(status, ConditionType.TRAINING) == ("False", "DrainedUnasked")
 
 
 @pytest.mark.parametrize(
@@ -232,97 +193,6 @@ def test_a_used_up_budget_ends_the_job_once_its_cluster_is_gone(
     assert (status.phase, status.completion_time) == (Phase.FAILED, written(NOW))
 
 
-def test_suspension_drains_then_gives_the_cluster_back_then_says_so() -> None:
-    suspend = {"runPolicy": {"suspend": True}}
-    decision, status = after(seen(job(running(), **suspend), sighting=sighting()))
-    assert decision.order is not None
-    assert not decision.order.drain  # before it is written down
-    assert status.phase is Phase.SUSPENDING
-    decision, status = after(seen(job(status, **suspend), sighting=sighting()))
-    assert decision.order is not None
-    assert (decision.order.drain, decision.order.stop) == (True, False)
-    _, ended = after(seen(job(status, **suspend), sighting=sighting(JobState.FAILED, exit_code=3)))
-    decision, gone = after(seen(job(ended, **suspend)))
-    assert [type(it) for it in decision.writes] == [Delete]
-    assert reason(gone, ConditionType.SUSPENDED) == ("Unknown", "Suspending")
-    _, still = after(seen(job(gone, **suspend), cluster=None))  # a pod is left
-    assert still.phase is Phase.SUSPENDING
-    _, done = after(seen(job(gone, **suspend), cluster=None, pods=()))
-    assert (done.phase, done.failures) == (Phase.SUSPENDED, Failures())
-    _, again = after(seen(job(done), cluster=None, pods=()))
-    assert (again.attempt, reason(again, ConditionType.SUSPENDED)[0]) == (2, "False")
-
-
-def pressed(asked: DriverAsked | None, seconds_ago: float, **policy: Any) -> Observed:
-    """A driver that was asked so long ago."""
-    time = written(NOW - seconds_ago) if asked else None
-    return seen(job(running(asked=asked, asked_time=time), runPolicy=policy), sighting=sighting())
-
-
-def test_a_driver_that_does_not_drain_is_pressed_harder() -> None:
-    draining, stopping = SETTINGS.drain_grace_seconds + 1, SETTINGS.stop_grace_seconds + 1
-    decision, status = after(pressed(DriverAsked.DRAIN, draining, suspend=True))
-    assert decision.order is not None
-    assert (decision.order.drain, decision.order.stop) == (True, False)
-    assert status.driver is not None
-    assert (status.driver.asked, status.driver.asked_time) == (DriverAsked.STOP, written(NOW))
-    again = seen(job(status, runPolicy={"suspend": True}), sighting=sighting(), now=NOW + 5)
-    decision, same = after(again)
-    assert decision.order is not None
-    assert decision.order.stop
-    assert same == status  # the grace does not begin anew with every look
-    _, taken = after(pressed(DriverAsked.STOP, stopping, suspend=True))
-    assert taken.driver is not None
-    assert (taken.driver.outcome, taken.failures.infrastructure) == (DriverOutcome.LOST, 0)
-
-
-@pytest.mark.parametrize("asked", [DriverAsked.DRAIN, DriverAsked.STOP])
-def test_a_clock_that_is_set_back_forgets_neither_an_order_nor_a_deadline(asked: DriverAsked) -> None:
-    policy = {"activeDeadlineSeconds": 100, "backoffLimit": 0}
-    status = running(asked=asked, asked_time=written(NOW + 500), start_time=written(NOW + 300))
-    decision, same = after(seen(job(status, runPolicy=policy), sighting=sighting()))
-    assert decision.order is not None
-    assert (decision.order.drain, decision.order.stop) == (True, asked is DriverAsked.STOP)
-    assert same.driver == status.driver
-    stopped = seen(job(status, runPolicy=policy), sighting=sighting(JobState.STOPPED))
-    _, ended = after(stopped)
-    assert (ended.failures, ended.active_seconds) == (Failures(), 200)
-    _, told = after(seen(job(ended, runPolicy=policy), cluster=None, pods=()))
-    assert reason(told, ConditionType.SUCCEEDED) == ("False", "DeadlineExceeded")
-
-
-def test_what_is_taken_back_begins_anew_but_a_stop_is_remembered() -> None:
-    sized = cluster(groups=())
-    _, status = after(replace(pressed(DriverAsked.DRAIN, 5), cluster=sized))
-    assert status.driver is not None
-    assert (status.driver.asked, status.driver.asked_time) == (DriverAsked.DRAIN, None)
-    again = seen(job(status), cluster=sized, sighting=sighting(), now=NOW + 500)
-    assert after(again)[1] == status
-    decision, status = after(replace(again, job=job(status, runPolicy={"suspend": True})))
-    assert decision.order is not None
-    assert (decision.order.drain, decision.order.stop) == (True, False)
-    assert status.driver is not None
-    assert (status.driver.asked, status.driver.asked_time) == (DriverAsked.DRAIN, written(NOW + 500))
-    decision, status = after(pressed(DriverAsked.STOP, 5))
-    assert decision.order is not None
-    assert not decision.order.stop
-    assert status.driver is not None
-    assert (status.driver.asked, status.driver.asked_time) == (DriverAsked.STOP, None)
-    _, ended = after(seen(job(status), sighting=sighting(JobState.STOPPED)))
-    assert ended.failures == Failures()
-
-
-@given(st.sampled_from([None, *DriverAsked]), st.floats(0, 1e6), st.floats(0, 1e6))
-def test_pressure_only_grows_and_by_one_step_at_a_time(
-    asked: DriverAsked | None, one: float, other: float
-) -> None:
-    driver = running(asked=asked, asked_time=written(NOW) if asked else None).driver
-    assert driver is not None
-    early, late = (pressure(driver, True, NOW + it, 60, 30) for it in sorted((one, other)))
-    assert asked_before(driver) <= early <= late <= asked_before(driver) + 1
-    assert pressure(driver, False, NOW, 60, 30) is Pressure.NONE
-
-
 @given(st.sampled_from(list(DriverOutcome)), st.integers(0, 10_000), st.integers(0, 10_000))
 def test_back_off_is_bounded_and_paid_for_failures_alone(
     outcome: DriverOutcome, one: int, other: int
@@ -333,77 +203,6 @@ def test_back_off_is_bounded_and_paid_for_failures_alone(
     assert 0 <= waits[0] <= waits[1] <= 600
     if outcome in (DriverOutcome.DONE, DriverOutcome.DRAINED, DriverOutcome.BAD_CONFIGURATION):
         assert waits == [0, 0]
-
-
-def test_replicas_change_by_a_patch_that_tests_what_it_was_decided_on() -> None:
-    decision, _ = after(seen(job(running(), rollouts={"replicas": 4}), sighting=sighting()))
-    (patch,) = decision.writes
-    assert isinstance(patch, Patch)
-    assert patch.operations[:2] == (
-        {"op": "test", "path": "/metadata/uid", "value": "cluster-1"},
-        {"op": "test", "path": "/spec/workerGroupSpecs/0/groupName", "value": ROLLOUTS},
-    )
-    queued = job(running(), rollouts={"replicas": 4}, scheduling={"queue": "gpus"})
-    decision, _ = after(seen(queued, sighting=sighting()))
-    assert decision.writes == ()
-
-
-def smaller(needed: tuple[str, ...] | None, since: float | None = None, **changes: Any) -> Decision:
-    """Two pods of rollout workers are to become one; the driver has said which it needs."""
-    status = running()
-    if since is not None:
-        rollouts = RolloutsStatus(draining_since=written(since))
-        status = status.model_copy(update={"rollouts": rollouts})
-    said = progress(**{"desired_generation": 3, "rollout_pods": needed} | changes)
-    pods = (pod(), pod(ROLLOUTS, "a"), pod(ROLLOUTS, "b"))
-    group = {"rollouts": {"replicas": 1}}
-    return after(seen(job(status, **group), pods=pods, sighting=sighting(progress=said)))[0]
-
-
-def named(decision: Decision) -> list[str]:
-    (patch,) = decision.writes
-    assert isinstance(patch, Patch)
-    values = {it["path"].rpartition("/")[2]: it["value"] for it in patch.operations}
-    assert values["replicas"] == 1
-    assert tuple(values["scaleStrategy"]["workersToDelete"]) == decision.scaled_in
-    return list(values["scaleStrategy"]["workersToDelete"])
-
-
-def test_a_pod_that_the_driver_has_drained_goes_by_its_name() -> None:
-    assert named(smaller(("pod-b",))) == ["pod-a"]
-    assert named(smaller(("pod-a",))) == ["pod-b"]
-
-
-def test_pods_stay_until_the_driver_has_let_their_workers_go() -> None:
-    working = ("pod-a", "pod-b")
-    decision = smaller(working)
-    assert decision.writes == ()
-    assert decision.status.rollouts.draining_since == written(NOW)
-    unheard = smaller(None, desired_generation=2)
-    assert unheard.writes == ()
-    waits = smaller(working, since=NOW - 1)
-    assert waits.status.rollouts.draining_since == written(NOW - 1)
-    assert waits.writes == ()
-
-
-def test_workers_that_do_not_finish_in_time_lose_their_pods() -> None:
-    late = NOW - SETTINGS.drain_grace_seconds
-    assert named(smaller(("pod-a", "pod-b"), since=late)) == []
-    assert named(smaller(None, since=late, desired_generation=2)) == []
-
-
-def test_where_nothing_says_otherwise_pods_that_are_not_ready_go_first() -> None:
-    said = progress(desired_generation=3, rollout_pods=())
-    pods = (pod(), pod(ROLLOUTS, "a"), pod(ROLLOUTS, "b", ready=False))
-    group = {"rollouts": {"replicas": 1}}
-    decision = after(seen(job(running(), **group), pods=pods, sighting=sighting(progress=said)))[0]
-    assert named(decision) == ["pod-b"]
-
-
-def test_without_a_driver_a_group_gets_smaller_at_once() -> None:
-    decision, status = after(seen(job(waiting(), rollouts={"replicas": 1}), pods=()))
-    assert [type(it) for it in decision.writes] == [Patch]
-    assert status.rollouts.draining_since is None
 
 
 def test_why_a_model_is_not_registered_stays_readable() -> None:
