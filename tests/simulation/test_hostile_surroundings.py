@@ -11,7 +11,7 @@ from tests.simulation.runs import some_faults, some_pairs
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.schedules import CRASHES, Fault
 
-EACH = int(os.environ.get("RLP_FAULT_RUNS", "4"))  # of one scenario and one class of faults
+EACH = int(os.environ.get("RLP_FAULT_RUNS", "2"))  # of one scenario and one class of faults
 PAIRS = 2 * EACH
 LEADERS = ("late-leader-1", "late-leader-3", "late-leader-slow", "old-snapshot")
 CLOCKS = ("clock-forward", "clock-back")
