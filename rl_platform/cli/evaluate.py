@@ -97,6 +97,11 @@ def _job(arguments: argparse.Namespace) -> tuple[TrainingJob, Path | None]:
     for place in [path, *path.parents][:4]:
         if (place / "spec.yaml").is_file():
             return load_job(str(place / "spec.yaml")), place
+    if "://" not in source and not path.exists():
+        raise PolicyNotFoundError(
+            f"{source} does not exist: expected a run's folder, a checkpoint, models:/NAME@ALIAS or "
+            "models:/NAME/VERSION"
+        )
     raise _unknown(source)
 
 

@@ -12,7 +12,7 @@ from rl_platform.data.trajectory import TERMINATED, TRUNCATED
 from rl_platform.envs.adapter import Arrivals
 from rl_platform.envs.agent_lanes import Patterns, seat_agents
 from rl_platform.envs.environment_state import get_environment_state, set_environment_state
-from rl_platform.envs.faults import FieldFault, check_flag, fault_at
+from rl_platform.envs.faults import RAISED, FieldFault, check_flag, fault_at
 
 
 class AgentEnvironments(ABC):
@@ -43,7 +43,7 @@ class AgentEnvironments(ABC):
         self._steps = [0] * num_envs
         try:
             masked = masked_agents(self._first_infos(first))
-        except Exception as error:
+        except RAISED as error:
             raise fault_at(self.name, 0, "reset", error) from error
         self._lanes = seat_agents(first, num_envs, policies, max_set_size, masked)
         self.lanes = self._lanes.lanes
@@ -68,7 +68,7 @@ class AgentEnvironments(ABC):
             self._steps[index] += 1
             try:
                 over[index] = self._advance(index, env)
-            except Exception as error:
+            except RAISED as error:
                 raise fault_at(self.name, index, self._steps[index], error) from error
             if over[index]:
                 self._reset(index, None)
@@ -99,7 +99,7 @@ class AgentEnvironments(ABC):
         self._lanes.forget_episode(index)
         try:
             self._begin(index, self._envs[index], seed)
-        except Exception as error:
+        except RAISED as error:
             raise fault_at(self.name, index, "reset", error) from error
 
     @abstractmethod

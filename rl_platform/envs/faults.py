@@ -25,6 +25,10 @@ class FieldFault(ValueError):
         self.field, self.problem = field, problem
 
 
+RAISED = (Exception, SystemExit)
+"""What an environment may raise: a simulator that leaves the process is at fault too."""
+
+
 def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldFault) -> EnvironmentFault:
     """The fault that names all of it, to be raised ``from error``; one that is a fault already stays so.
 
@@ -36,6 +40,8 @@ def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldF
     if isinstance(error, FieldFault):
         return EnvironmentFault(f"{where}, field {error.field}: {error.problem}")
     what = "step" if isinstance(step, int) else "constructor" if step == "start" else step
+    if isinstance(error, SystemExit):
+        return EnvironmentFault(f"{where}, field {what}: called sys.exit({error.code!r})")
     return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {error}")
 
 

@@ -14,7 +14,7 @@ from rl_platform.data.trajectory import TERMINATED, TRUNCATED
 from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentFault, Lanes
 from rl_platform.envs.environment_state import get_environment_state, set_environment_state
-from rl_platform.envs.faults import SCALARS, BadEnvironment, check_flag, check_reward, fault_at
+from rl_platform.envs.faults import RAISED, SCALARS, BadEnvironment, check_flag, check_reward, fault_at
 from rl_platform.envs.observation_writer import mask_writer, observation_writer
 from rl_platform.envs.spaces import MASK_KEY, UnsupportedSpace, action_list, policy_spaces
 
@@ -53,7 +53,7 @@ class GymnasiumAdapter:
         except (UnsupportedSpace, BadEnvironment, EnvironmentFault):
             self.close()
             raise
-        except Exception as error:
+        except RAISED as error:
             self.close()
             raise fault_at(name, len(self._envs), "start", error) from error
         index = np.arange(num_envs, dtype=np.int32)
@@ -69,7 +69,7 @@ class GymnasiumAdapter:
         """It tells whether there is an action mask."""
         try:
             _, info = self._envs[0].reset()
-        except Exception as error:
+        except RAISED as error:
             raise fault_at(self.name, 0, "reset", error) from error
         return info
 
@@ -84,7 +84,7 @@ class GymnasiumAdapter:
                 self._write(first, obs, i)
                 if self._write_mask:
                     self._write_mask(info, obs, i)
-            except Exception as error:
+            except RAISED as error:
                 raise fault_at(self.name, i, "reset", error) from error
 
     def step_into(self, actions: Mapping[str, np.ndarray], arrivals: Mapping[str, Arrivals]) -> np.ndarray:
@@ -108,7 +108,7 @@ class GymnasiumAdapter:
                     self._write_mask(info, rows, i)
         except EnvironmentFault:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise fault_at(self.name, i, self._tick - self._started[i], error) from error
         over: np.ndarray = arrival.ended != 0
         return over
@@ -124,7 +124,7 @@ class GymnasiumAdapter:
         arrival.final.append((i, {path: leaf[0] for path, leaf in final.items()}))
         try:
             obs, info = self._envs[i].reset()
-        except Exception as error:
+        except RAISED as error:
             raise fault_at(self.name, i, "reset", error) from error
         self._started[i] = self._tick
         return obs, info
@@ -143,7 +143,7 @@ class GymnasiumAdapter:
         for i, (env, state) in enumerate(zip(self._envs, snapshot["states"], strict=True)):
             try:
                 set_environment_state(env, state)
-            except Exception as error:
+            except RAISED as error:
                 raise fault_at(self.name, i, "restore", error) from error
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from gymnasium.wrappers import TimeLimit
 
 from rl_platform.data.entrypoint import EntrypointError, import_module_of, load_entrypoint
 from rl_platform.envs.adapter import EnvironmentAdapter
-from rl_platform.envs.faults import BadEnvironment, fault_at
+from rl_platform.envs.faults import RAISED, BadEnvironment, fault_at
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
 
 ONE_POLICY = (("default", ("*",)),)
@@ -175,7 +175,7 @@ def _vector(spec: EnvironmentSpec, name: str, num_envs: int) -> Any:
             env = make(num_envs=num_envs, **spec.kwargs)
     except BadEnvironment:
         raise
-    except Exception as error:
+    except RAISED as error:
         raise fault_at(name, 0, "start", error) from error
     if not isinstance(env, gymnasium.vector.VectorEnv):
         raise BadEnvironment(
@@ -202,7 +202,7 @@ def _pettingzoo(
     def make() -> Any:
         try:
             return wrap(make_one(**spec.kwargs))
-        except Exception as error:
+        except RAISED as error:
             raise fault_at(name, 0, "start", error) from error
 
     if spec.kind == "pettingzooParallel":

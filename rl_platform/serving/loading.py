@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from rl_platform.serving.bundle import DESCRIPTION, BundleError, open_bundle
 from rl_platform.serving.model_versions import MODELS
 from rl_platform.serving.observations import decode_action, encode_observation
 from rl_platform.serving.registry import download
+
+MODEL_URI = re.compile(r"models:/([^/@]+(@[^/@]+|/[^/@]+)|m-[^/@]+)")
+EXPECTED = "a run's folder, a checkpoint, a policy bundle, models:/NAME@ALIAS or models:/NAME/VERSION"
 
 
 class PolicyNotFoundError(Exception):
@@ -108,6 +112,8 @@ def load_policy(
     Raises PolicyNotFoundError, BundleError, CheckpointError, or RegistryError.
     """
     text = str(uri)
+    if not text or (text.startswith(MODELS) and not MODEL_URI.fullmatch(text)):
+        raise PolicyNotFoundError(f"{text!r} names no policy: expected {EXPECTED}")
     if text.startswith(MODELS):
         registry = tracking_uri or registry_of(text)
         return ServedPolicy(bundle_actor(open_bundle(download(registry, text))), text)
@@ -130,10 +136,7 @@ def _from_checkpoint(uri: str, policy: str | None) -> ServedPolicy:
     try:
         ref = reading.resolve(place)
     except CheckpointNotFound as error:
-        raise PolicyNotFoundError(
-            f"{uri} is no policy: expected a run's folder, a checkpoint, a policy bundle, models:/NAME@ALIAS "
-            f"or models:/NAME/VERSION ({error})"
-        ) from error
+        raise PolicyNotFoundError(f"{uri} is no policy: expected {EXPECTED} ({error})") from error
     checkpoint = reading.load(ref, groups=["policy/"])
     name = _choose(checkpoint, policy, ref.uri)
     try:

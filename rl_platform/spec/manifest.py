@@ -158,7 +158,7 @@ def _header_faults(value: dict[str, Any]) -> list[tuple[Path, str, str]]:
         if given is None:
             faults.append(((field,), "is missing", f"`{field}: {wanted}` is needed"))
         elif given != wanted:
-            faults.append(((field,), f"is {given!r}", f"only {wanted} is understood here"))
+            faults.append(((field,), f"is {given!r:.60}", f"only {wanted} is understood here"))
     return faults
 
 

@@ -38,7 +38,9 @@ def read_manifest_file(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise refuse(f"byte {error.start} is not UTF-8", "save the file as UTF-8", line) from None
+        raise refuse(
+            f"is not UTF-8 at byte {error.start} of the file", "save the file as UTF-8", line
+        ) from None
 
 
 def _read(path: Path) -> bytes:

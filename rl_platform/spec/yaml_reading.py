@@ -149,6 +149,8 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    if isinstance(error, yaml.reader.ReaderError):
+        what = f"the character {error.character:#x} is not allowed"
     context = getattr(error, "context", None)
     line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
     said = f"is not YAML: {what} ({context})" if context else f"is not YAML: {what}"

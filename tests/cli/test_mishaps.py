@@ -107,8 +107,9 @@ def test_episodes_that_never_end_are_evaluated_all_the_same(tmp_path: Path) -> N
 def test_an_environment_that_leaves_the_process_is_a_failure_and_not_a_success(tmp_path: Path) -> None:
     code, stderr, result = odd(tmp_path, "Leaving")
     assert code == 1
-    assert "sys.exit(0)" in stderr
-    assert json.loads(result.read_text())["state"] == "Failed"
+    assert "field step: called sys.exit(0)" in stderr
+    ended = json.loads(result.read_text())
+    assert (ended["state"], ended["reason"]) == ("Failed", "EnvironmentFault")
 
 
 def test_a_constructor_that_hangs_is_ended_in_the_same_way_by_run_and_plan(tmp_path: Path) -> None:

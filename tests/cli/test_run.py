@@ -136,7 +136,7 @@ def test_evaluate_plays_a_run_and_a_checkpoint(workplace: Path, run: Path, sourc
 def test_evaluating_what_is_not_there_is_an_input_error(tmp_path: Path) -> None:
     ran = rlp(tmp_path, "evaluate", "nowhere")
     assert ran.returncode == 2
-    assert "nowhere" in ran.stderr
+    assert "nowhere does not exist: expected a run's folder" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,6 +56,7 @@ def sample(
     ("fault", "problem"),
     [
         (raises, "field step: raised RuntimeError: the wheel came off"),
+        (sys.exit, r"field step: called sys\.exit\(None\)"),
         (
             lambda: (np.zeros(2, np.float32), 1.0, False, False),
             r"field obs: has shape \(2,\); expected \(3,\)",

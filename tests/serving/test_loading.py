@@ -98,6 +98,12 @@ def test_what_is_no_policy_is_refused(kind: str, tmp_path: Path) -> None:
         load_policy(tmp_path / kind)
 
 
+@pytest.mark.parametrize("uri", ["", "models:/", "models:/name", "models:/a/b/c", "models:/a@"])
+def test_a_uri_that_can_name_no_policy_is_refused_before_anybody_is_asked(uri: str) -> None:
+    with pytest.raises(PolicyNotFoundError, match="names no policy: expected a run's folder, a checkpoint"):
+        load_policy(uri)
+
+
 def test_a_memory_cannot_be_forgotten_and_moves_on_by_itself(
     policies: dict[str, Case], tmp_path: Path
 ) -> None:

@@ -131,7 +131,7 @@ REFUSED = [
     ("a: [1, 2\nb: 3\n", 2, "", "is not YAML"),
     ("a: 1\n\tb: 2\n", 2, "", "is not YAML"),
     ("a: *nowhere\n", 1, "", "is not YAML"),
-    ("a: 1\nb: \x07\n", 2, "", "is not YAML"),
+    ("a: 1\nb: \x07\n", 2, "", "is not YAML: the character 0x7 is not allowed"),
 ]
 
 
