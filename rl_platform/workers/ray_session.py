@@ -115,11 +115,26 @@ def _start(folder: Path, store_bytes: int | None, cpus: int) -> None:
                 _temp_dir=str(folder),
             )
             return
-        except Exception:
+        except Exception as error:
             ray.shutdown()
-            if not left:
+            _end_all(folder)
+            if not left or isinstance(error, ValueError):
                 raise
             log.warning("Ray did not start in time; once more")
+
+
+def _end_all(folder: Path) -> None:
+    """Kill what a Ray that did not come up has left of itself: it knows nothing of it any more, and each try
+    would leave another set. Its agents follow their raylet.
+    """
+    mark = os.fsencode(folder) + b"/"
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            is_of_it = mark in file.read_bytes() and int(file.parent.name) != os.getpid()
+            if is_of_it:
+                os.kill(int(file.parent.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
 
 
 def _head_address() -> str | None:

@@ -61,9 +61,7 @@ class Run:
         assert sum("RolloutProcess" in command(pid) for pid in self.family()) == 2
 
     def family(self) -> set[int]:
-        """All that run and inherited the mark, whoever started them."""
-        mark = f"{MARK}={self.folder}".encode()
-        return {int(it.parent.name) for it in Path("/proc").glob("[0-9]*/environ") if mark in _bytes(it)}
+        return family(self.folder)
 
     def end(self, number: int) -> int:
         """The exit code after a signal; nothing of the run is alive a minute later."""
@@ -86,6 +84,12 @@ def awaited(condition: Callable[[], bool], seconds: float = 240) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def family(folder: Path) -> set[int]:
+    """All that run and inherited the mark of this folder, whoever started them."""
+    mark = f"{MARK}={folder}".encode()
+    return {int(it.parent.name) for it in Path("/proc").glob("[0-9]*/environ") if mark in _bytes(it)}
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -111,10 +115,33 @@ def _bytes(file: Path) -> bytes:
 
 
 @pytest.fixture
-def short() -> Iterator[Path]:
-    """A folder for temporary files, short enough for Ray's sockets."""
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="rlp-") as folder:
+def short(tmp_path: Path) -> Iterator[Path]:
+    """A folder for temporary files, short enough for Ray's sockets. What a failed test has left is ended."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="rlp-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+        for pid in family(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_ray_that_does_not_come_up_leaves_nothing(tmp_path: Path, short: Path) -> None:
+    program = """
+import time
+from rl_platform.workers.ray_session import RaySession
+try:
+    RaySession(store_bytes=1).open()
+except ValueError:
+    print("refused", flush=True)
+    time.sleep(600)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment |= {"TMPDIR": str(short), MARK: str(tmp_path)}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"refused\n"
+    awaited(lambda: family(tmp_path) == {process.pid}, seconds=60)
 
 
 def test_a_killed_run_goes_on_and_a_drained_one_leaves_nothing(
