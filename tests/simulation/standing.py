@@ -60,6 +60,17 @@ def is_settled(world: World) -> bool:
     return told == [wanted] and len(world.pods(ROLLOUTS)) == replicas and ready
 
 
+def _lasting(spec: Json | None) -> Json | None:
+    """Without the names of pods that once had to go."""
+    if spec is None or "workerGroupSpecs" not in spec:
+        return spec
+    groups = [
+        {field: value for field, value in group.items() if field != "scaleStrategy"}
+        for group in spec["workerGroupSpecs"]
+    ]
+    return spec | {"workerGroupSpecs": groups}
+
+
 def standing(world: World) -> Json:
     """The job's objects and pods, and its status but for what tells of the way."""
     job = world.job()
@@ -72,7 +83,7 @@ def standing(world: World) -> Json:
             if resource in (PODS, TRAINING_JOBS) or (resource == CONFIG_MAPS and name.endswith("-logs")):
                 continue
             if running or resource == RAY_CLUSTERS:  # what is left of a suspended one depends on when it was
-                shown[f"{resource.plural}/{name}"] = stored.document.get("spec")
+                shown[f"{resource.plural}/{name}"] = _lasting(stored.document.get("spec"))
     shown["status"] = _status(world.status(), running)
     text = json.dumps(shown, sort_keys=True)
     settled: Json = json.loads(text.replace(uid, "UID").replace(uid[:8], "SHORT"))
