@@ -89,14 +89,6 @@ def test_a_wrong_override_is_refused_before_anything_starts(tmp_path: Path) -> N
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_job_that_this_version_cannot_run_is_bad_configuration(tmp_path: Path) -> None:
-    ran = rlp(tmp_path, "run", CARTPOLE, *TINY, "--set", "spec.rollouts.envsPerWorker=70000", "--json")
-    assert ran.returncode == 2
-    result = json.loads(ran.stdout.splitlines()[-1])
-    assert (result["state"], result["reason"]) == ("Failed", "BadConfiguration")
-    assert "rollouts.envsPerWorker" in ran.stderr
-
-
 def test_an_environment_that_does_not_exist_is_bad_configuration(tmp_path: Path) -> None:
     ran = rlp(tmp_path, "run", CARTPOLE, *TINY, "--set=spec.environment.id=CartPool-v1", "--json")
     assert ran.returncode == 2
