@@ -18,7 +18,7 @@ from rl_platform.driver.result import Evaluation
 from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
-from rl_platform.serving.loading import PolicyNotFoundError, load_policy
+from rl_platform.serving.loading import EXPECTED, PolicyNotFoundError, load_policy
 from rl_platform.serving.registry import RegistryError
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.training_job import TrainingJob
@@ -98,10 +98,7 @@ def _job(arguments: argparse.Namespace) -> tuple[TrainingJob, Path | None]:
         if (place / "spec.yaml").is_file():
             return load_job(str(place / "spec.yaml")), place
     if "://" not in source and not path.exists():
-        raise PolicyNotFoundError(
-            f"{source} does not exist: expected a run's folder, a checkpoint, models:/NAME@ALIAS or "
-            "models:/NAME/VERSION"
-        )
+        raise PolicyNotFoundError(f"{source} does not exist: expected {EXPECTED}")
     raise _unknown(source)
 
 

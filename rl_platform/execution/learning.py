@@ -11,7 +11,7 @@ from rl_platform.workers.learner import Learner
 from rl_platform.workers.losses import DataLost
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.reassessment import Assessor
-from rl_platform.workers.remote_sample import RemoteSample
+from rl_platform.workers.remote_sample import fetched
 
 
 def train_one_step(
@@ -42,8 +42,8 @@ def train_one_step(
                 if policy not in item.info["samples"]:
                     continue
                 samples = item.info["samples"][policy]
-                if isinstance(run.learner, Learner) and isinstance(samples, RemoteSample):
-                    samples = samples.fetch()
+                if isinstance(run.learner, Learner):
+                    samples = fetched(samples)
                 try:
                     learned = run.learner.update_on_samples(policy, samples, objective, knobs, target_columns)
                 except DataLost:  # the transitions are in replay still, or counted with their shard

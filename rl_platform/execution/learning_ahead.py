@@ -19,13 +19,14 @@ from rl_platform.execution.item import Item, Kind, Ref
 from rl_platform.execution.parts import Op, State
 from rl_platform.execution.plan import Flow
 from rl_platform.execution.run import Run
+from rl_platform.models.policy import Knobs
 from rl_platform.workers.group import WorkerGroup
 from rl_platform.workers.learned import Learned
 from rl_platform.workers.learner import Learner
 from rl_platform.workers.losses import DataLost, LearnerLost
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.remote_learner import RemoteLearner
-from rl_platform.workers.remote_sample import RemoteSample
+from rl_platform.workers.remote_sample import RemoteSample, fetched
 
 log = logging.getLogger(__name__)
 
@@ -92,9 +93,15 @@ def submit(run: Run, ahead: Queue, objective: Objective, target_columns: TargetC
     return Op("submit", frozenset({Kind.SAMPLE}), Kind.UPDATE, give, "learner", detail)
 
 
-def _learn_here(learner: Learner, policy: str, sample: object, *how: object) -> Learned:
-    here = sample.fetch() if isinstance(sample, RemoteSample) else sample
-    return learner.update_on_samples(policy, here, *how)  # type: ignore[arg-type]
+def _learn_here(
+    learner: Learner,
+    policy: str,
+    sample: Tree | RemoteSample,
+    objective: Objective,
+    knobs: Knobs,
+    target_columns: TargetColumns | None,
+) -> Learned:
+    return learner.update_on_samples(policy, fetched(sample), objective, knobs, target_columns)
 
 
 @dataclass

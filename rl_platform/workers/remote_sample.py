@@ -29,3 +29,8 @@ class RemoteSample:
         import ray
 
         return self.of(ray.get(list(self.parts)))
+
+
+def fetched(sample: Tree | RemoteSample) -> Tree:
+    """The sample in this process, from wherever it lies."""
+    return sample.fetch() if isinstance(sample, RemoteSample) else sample

@@ -12,7 +12,7 @@ import ray
 
 from rl_platform.workers.matrix_kernels import choose_matrix_kernels
 
-choose_matrix_kernels(os.environ)
+choose_matrix_kernels(os.environ)  # numpy reads the choice when it is imported, so that comes after
 
 import numpy as np  # noqa: E402
 

@@ -40,7 +40,7 @@ def beside(case: str, updates: int, **learner: Any) -> Beside:
     assert isinstance(ranks, RemoteLearner)
     elsewhere.start()
     both = Beside(alone, ranks)
-    made.run.learner = both  # type: ignore[assignment]
+    made.run.learner = both  # type: ignore[assignment]  # all that a plan calls
     made.workers.reset(0)
     for _ in made.plan:
         if made.plan.counters.updates > updates:

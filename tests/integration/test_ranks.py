@@ -51,7 +51,7 @@ def beside(of: TrainingJob, ranks: int) -> tuple[Assembly, Beside]:
     _, algorithm, config = chosen_algorithm(of)
     alone: Any = made.run.learner
     both = Beside(alone, InThreads(alone, algorithm.learning(config), of.spec.seed, ranks))
-    made.run.learner = both  # type: ignore[assignment]
+    made.run.learner = both  # type: ignore[assignment]  # all that a plan calls
     return made, both
 
 
