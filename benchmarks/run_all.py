@@ -35,7 +35,8 @@ ENVIRONMENT = {
 class Claim:
     """Ours against a peer's: ``bound`` is the ratio of speeds that must be reached, ``goal`` the one hoped for.
 
-    The clock starts on both sides ``after`` so many env steps.
+    ``counted``: what a speed is of, ``envSteps`` or ``updates``. The clock starts on both sides ``after`` so many
+    env steps.
     """
 
     name: str
@@ -47,6 +48,11 @@ class Claim:
     bound: float
     goal: float | None = None
     after: int = 1024
+    counted: str = "envSteps"
+
+    @property
+    def unit(self) -> str:
+        return {"envSteps": "env steps", "updates": "updates"}[self.counted]
 
 
 CLAIMS = (
@@ -87,6 +93,37 @@ CLAIMS = (
         2.5,
         after=2_000,
     ),
+    Claim(
+        "ppo2",
+        "PPO CartPole, 2 rollout workers of 4 environments",
+        "ppo-two-workers",
+        "rllib:ppo-two-runners",
+        40_000,
+        300_000,
+        8.0,
+        after=4_096,
+    ),
+    Claim(
+        "impala2",
+        "IMPALA CartPole, 2 rollout workers of 4 environments, a learner",
+        "impala-two-workers",
+        "rllib:impala-two-runners",
+        30_000,
+        300_000,
+        12.0,
+        after=4_096,
+    ),
+    Claim(
+        "apex2",
+        "Ape-X CartPole, 2 rollout workers, replay, a learner; RLlib: DQN with 2 env runners",
+        "apex-two-workers",
+        "rllib:dqn-two-runners",
+        3_000,
+        40_000,
+        2.5,
+        after=2_000,
+        counted="updates",
+    ),
 )
 
 
@@ -122,13 +159,14 @@ def measure(claim: Claim, peer: Callable[[], float], arguments: argparse.Namespa
     for number in range(arguments.rounds + (0 if arguments.quick else 1)):
         theirs.append(peer())
         steps = max(claim.our_steps // 10, 3 * claim.after) if arguments.quick else claim.our_steps
-        ours.append(run_ours(claim.job, steps, claim.after)["speed"])
+        ours.append(run_ours(claim.job, steps, claim.after, claim.counted)["speed"])
         if number == 0 and not arguments.quick:
             ours, theirs = [], []
     ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
     return {
         "name": claim.name,
         "title": claim.title,
+        "unit": claim.unit,
         "peer": claim.peer.split(":")[0],
         "ours": statistics.median(ours),
         "theirs": statistics.median(theirs),
@@ -140,7 +178,7 @@ def measure(claim: Claim, peer: Callable[[], float], arguments: argparse.Namespa
     }
 
 
-def run_ours(job: str, steps: int, after: int = 0) -> dict:
+def run_ours(job: str, steps: int, after: int = 0, counted: str = "envSteps") -> dict:
     """The result of ``rlp run`` on one of the jobs here, with its ``speed`` from ``after`` env steps on."""
     with tempfile.TemporaryDirectory(prefix="rlp-bench-") as folder:
         command = [
@@ -155,17 +193,17 @@ def run_ours(job: str, steps: int, after: int = 0) -> dict:
         if run.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{run.stderr}")
         result: dict = json.loads(run.stdout.strip().splitlines()[-1])
-        result["speed"] = _speed(Path(folder) / "run" / "progress.jsonl", after)
+        result["speed"] = _speed(Path(folder) / "run" / "progress.jsonl", after, counted)
         return result
 
 
-def _speed(progress: Path, after: int) -> float:
-    """Env steps per second between the first report with ``after`` env steps or more and the last one."""
+def _speed(progress: Path, after: int, counted: str) -> float:
+    """What is ``counted``, per second between the first report with ``after`` env steps or more and the last one."""
     reports = [json.loads(line) for line in progress.read_text().splitlines()]
     first, last = next(each for each in reports if each["envSteps"] >= after), reports[-1]
     if first is last:
         raise SystemExit(f"{progress} has no report beyond {after} env steps: give the run more env steps")
-    return (last["envSteps"] - first["envSteps"]) / (last["time"] - first["time"])
+    return (last[counted] - first[counted]) / (last["time"] - first["time"])
 
 
 def start_up(rounds: int) -> dict[str, float]:
@@ -191,7 +229,8 @@ def _peer(claim: Claim, arguments: argparse.Namespace) -> Callable[[], float] | 
         return None
     steps = claim.peer_steps // (2 if arguments.quick else 1)
     command = [str(python), str(HERE / "peers" / f"{kind}.py"), task, str(steps)]
-    return lambda: float(json.loads(_output(command).strip().splitlines()[-1])["envStepsPerSecond"])
+    speed = f"{claim.counted}PerSecond"
+    return lambda: float(json.loads(_output(command).strip().splitlines()[-1])[speed])
 
 
 def _prototype(path: str) -> float:
@@ -211,7 +250,7 @@ def _output(command: list[str]) -> str:
 def _line(row: dict) -> str:
     verdict = "holds" if row["ratio"] >= row["bound"] else "MISSED"
     return (
-        f"{row['title']} against {row['peer']}: {row['ours']:,.0f} to {row['theirs']:,.0f} env steps/s, "
+        f"{row['title']} against {row['peer']}: {row['ours']:,.0f} to {row['theirs']:,.0f} {row['unit']}/s, "
         f"{row['ratio']:.2f}× ({row['low']:.2f} to {row['high']:.2f}), asked {row['bound']}×: {verdict}"
     )
 
@@ -219,10 +258,11 @@ def _line(row: dict) -> str:
 def write_readme(results: dict) -> None:
     """Put the table between the README's markers."""
     names = {"sb3": "Stable-Baselines3", "rllib": "RLlib, new stack", "prototype": "hand-written prototype"}
-    lines = ["| task | env steps/s | peer | its env steps/s | ratio (range) |", "|---|---|---|---|---|"]
+    lines = ["| task | env steps/s | peer | the peer's | ratio (range) |", "|---|---|---|---|---|"]
     for row in results["claims"]:
+        unit = "" if row["unit"] == "env steps" else f" {row['unit']}/s"
         lines.append(
-            f"| {row['title']} | {row['ours']:,.0f} | {names[row['peer']]} | {row['theirs']:,.0f} "
+            f"| {row['title']} | {row['ours']:,.0f}{unit} | {names[row['peer']]} | {row['theirs']:,.0f}{unit} "
             f"| {row['ratio']:.1f}× ({row['low']:.1f} to {row['high']:.1f}) |"
         )
     start = results["start"]

@@ -39,6 +39,7 @@ LAGGING = (
     "spec.stop.envSteps=200000",
 )
 LAG = "IMPALA, CartPole-v1, weights published every 8th update"
+TWO_WORKERS = ("spec.rollouts.replicas=2", "spec.learner.replicas=1")
 
 TASKS = (
     Task("PPO, CartPole-v1", "cartpole-ppo", 150_000, least=475),
@@ -55,6 +56,11 @@ TASKS = (
         below=200,
         overrides=(*LAGGING, "spec.algorithm.impala.correction=none"),
     ),
+    Task("A2C with 2 workers", "cartpole-a2c", 310_000, least=475, overrides=TWO_WORKERS),
+    Task("A3C with 2 workers", "cartpole-a3c", 310_000, least=475, overrides=TWO_WORKERS),
+    Task("IMPALA with 2 workers", "cartpole-impala", 310_000, least=475, overrides=TWO_WORKERS),
+    Task("APPO with 2 workers", "cartpole-appo", 310_000, least=475, overrides=TWO_WORKERS),
+    Task("DD-PPO with 2 workers", "cartpole-ddppo", 310_000, least=475, overrides=TWO_WORKERS[:1]),
     Task("PPO, Pendulum-v1", "pendulum-ppo", 500_000, least=-250),
     Task("PPO with LSTM, CartPole-v1 without velocities", "cartpole-lstm", 500_000, least=400),
     Task(
