@@ -6,7 +6,9 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,8 @@ HEAD_FILE = Path("/tmp/ray/ray_current_cluster")
 """Where ``ray start --head`` writes its address."""
 PREFIX = "rlp-ray-"
 STARTS = 3
+ANSWER_SECONDS = 30.0
+"""Within which a cluster's address must take a connection: Ray itself would try for an hour, and say nothing."""
 LONGEST_FOLDER = 18
 """A socket's path has at most 107 characters, and Ray and the name of its folder add up to 89."""
 QUIET = {
@@ -57,7 +61,13 @@ class RaySession:
 
         if ray.is_initialized():
             return
-        address = os.environ.get("RAY_ADDRESS") or _head_address()
+        address = os.environ.get("RAY_ADDRESS")
+        if address and not _answers(address, ANSWER_SECONDS):
+            raise ConnectionError(
+                f"nothing answers at RAY_ADDRESS={address}: start that cluster, or unset RAY_ADDRESS "
+                "for a Ray of this run's own"
+            )
+        address = address or _head_address()
         with _handlers_kept():
             if address:
                 log.info("joining the Ray cluster at %s", address)
@@ -138,10 +148,33 @@ def _end_all(folder: Path) -> None:
 
 
 def _head_address() -> str | None:
+    """Of the head on this machine. What was killed leaves its address behind."""
     try:
-        return HEAD_FILE.read_text().strip() or None
+        address = HEAD_FILE.read_text().strip()
     except OSError:
         return None
+    if not address or _answers(address, 1.0):
+        return address or None
+    log.warning("%s names %s, where no Ray answers: starting one of this run's own", HEAD_FILE, address)
+    return None
+
+
+def _answers(address: str, seconds: float) -> bool:
+    """Something listens there; taken on trust where it is no ``host:port``."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in address:
+        return True
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5.0).close()
+            return True
+        except OverflowError:  # no port has such a number
+            return False
+        except OSError:
+            if time.monotonic() > until:
+                return False
+        time.sleep(0.5)
 
 
 def _short_folder() -> Path:
