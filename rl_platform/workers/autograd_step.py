@@ -92,6 +92,15 @@ class AutogradStep:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
+def exact_convolutions() -> None:
+    """In this process float32 is float32 from now on: on a GPU torch would round what convolutions read to
+    the 10 bits of TF32, though not what matrix products read. Who gives digits for speed asks for bfloat16.
+    """
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def _standardized(values: torch.Tensor) -> torch.Tensor:
     """See `rl_platform.objectives.clipped_surrogate.standardized`."""
     return (values - values.mean()) / (values.std() + 1e-8) if len(values) > 1 else values

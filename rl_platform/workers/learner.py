@@ -17,7 +17,7 @@ from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Knobs, Policy
 from rl_platform.objectives.clipped_surrogate import standardized
-from rl_platform.workers.autograd_step import Precision
+from rl_platform.workers.autograd_step import Precision, exact_convolutions
 from rl_platform.workers.learned import Learned
 from rl_platform.workers.minibatches import shuffled
 from rl_platform.workers.objective import Objective, TargetColumns, standardized_by
@@ -47,6 +47,8 @@ class Learner:
         precision: Precision = "float32",
         ranks: Ranks = ONE_RANK,
     ) -> None:
+        if device == "cuda":
+            exact_convolutions()
         self.device, self.ranks = device, ranks
         self.trained = tuple(trained)
         self.policies = dict(policies)

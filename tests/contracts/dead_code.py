@@ -36,6 +36,7 @@ ALLOWED: Mapping[str, str] = {
     **dict.fromkeys(["inter_op_num_threads", "intra_op_num_threads"], "onnxruntime's session options"),
     **dict.fromkeys(["load_context", "predict"], "MLflow calls them on a pyfunc"),
     **dict.fromkeys(["nullable_schema", "get_default_value"], "pydantic calls them for a JSON schema"),
+    "allow_tf32": "cuDNN's convolutions in torch read it",
     "order_enforce": "Gymnasium reads it from an environment's spec",
     "formatwarning": "the warnings module calls what it is set to",
 }

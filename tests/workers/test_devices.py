@@ -59,7 +59,7 @@ def weights_after_learning(shape: str, **learner: Any) -> np.ndarray:
 def test_a_gpu_learns_what_the_cpu_learns(shape: str) -> None:
     here = weights_after_learning(shape)
     there = weights_after_learning(shape, gpusPerReplica=1)
-    np.testing.assert_allclose(there, here, atol=2e-3 if shape == "image" else 2e-4)
+    np.testing.assert_allclose(there, here, atol=2e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
