@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from rl_platform.checkpoints.checkpoint import Checkpoint, CheckpointRef
-from rl_platform.driver.building import BadConfiguration, assemble, environments
+from rl_platform.driver.building import BadConfiguration, assemble, environments, refuse_missing_gpus
 from rl_platform.driver.claiming import attempt_of_environment, open_store
 from rl_platform.driver.collapse import Collapse, parts_to_watch
 from rl_platform.driver.delayed_saving import DelayedSaving
@@ -67,6 +67,7 @@ class Attempt:
         self.rule = StopRule(job.spec.stop)
         self.watchdog = Watchdog(job.spec.environment.step_timeout_seconds, on_hang)
         self._refuse_bad_server()
+        refuse_missing_gpus(job.spec.learner)
         preflight(job, self.watchdog)
         self.assembly = assemble(job, self.watchdog, folder.worker_logs)
         limit = job.spec.environment.max_episode_steps

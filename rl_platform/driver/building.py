@@ -35,7 +35,7 @@ from rl_platform.workers.learner import Learner, Learning
 from rl_platform.workers.learner_at_workers import LearnerAtWorkers
 from rl_platform.workers.learner_process import LearnerBlueprint
 from rl_platform.workers.local import LocalWorkers
-from rl_platform.workers.ray_session import RaySession
+from rl_platform.workers.ray_session import RaySession, starts_its_own
 from rl_platform.workers.remote_learner import RemoteLearner
 from rl_platform.workers.replay_shards import ReplayShards
 from rl_platform.workers.rollout_worker import ENVS_PER_SOURCE
@@ -211,13 +211,25 @@ def refuse_unsupported(job: TrainingJob) -> None:
             )
 
 
+def refuse_missing_gpus(learner: LearnerSpec) -> None:
+    """Raises BadConfiguration where learners on this machine alone would wait for GPUs that it lacks."""
+    asked = learner.replicas * learner.gpus_per_replica
+    if not asked or not starts_its_own():
+        return
+    import torch
+
+    there = torch.cuda.device_count()
+    if asked > there:
+        raise BadConfiguration(
+            f"spec.learner.gpusPerReplica is {learner.gpus_per_replica} with {learner.replicas} replicas, "
+            f"and this machine has {there} of them: ask for fewer, or join a Ray with more (RAY_ADDRESS)"
+        )
+
+
 def _device(learner: LearnerSpec) -> str:
     """Where this process learns. Raises BadConfiguration where it should be a GPU and there is none."""
     if not learner.gpus_per_replica:
         return "cpu"
-    if learner.gpus_per_replica > 1:
-        asked = f"{learner.gpus_per_replica} GPUs for one learner"
-        raise BadConfiguration(f"spec.learner.gpusPerReplica: {asked}, which uses one; set it to 1")
     import torch
 
     if not torch.cuda.is_available():
@@ -238,13 +250,16 @@ def _learner(
 ) -> Learner | RemoteLearner:
     """In this process, in some of its own, or in those of ``workers`` that learn."""
     spec, there = job.spec.learner, isinstance(workers, WorkerGroup)
-    if session is None or not (spec.replicas or there):
-        return Learner(policies, trained, learning, job.spec.seed, _device(spec), spec.precision)
     if there and spec.gpus_per_replica:
         raise BadConfiguration(
             f"spec.learner.gpusPerReplica is {spec.gpus_per_replica}, and the rollout workers, which learn, "
             "do so on CPUs: set it to 0"
         )
+    if spec.gpus_per_replica > 1:
+        asked = f"{spec.gpus_per_replica} GPUs for one learner"
+        raise BadConfiguration(f"spec.learner.gpusPerReplica: {asked}, which uses one; set it to 1")
+    if session is None or not (spec.replicas or there):
+        return Learner(policies, trained, learning, job.spec.seed, _device(spec), spec.precision)
     device = "cuda" if spec.gpus_per_replica else "cpu"
     blueprint = LearnerBlueprint(policies, trained, learning, job.spec.seed, device, spec.precision)
     if isinstance(workers, WorkerGroup):

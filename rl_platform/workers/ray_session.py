@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -108,6 +109,13 @@ class RaySession:
             if self.logs is not None and file.suffix in (".out", ".err") and file.stat().st_size:
                 self.logs.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, self.logs / file.name)
+
+
+def starts_its_own() -> bool:
+    """Whether a session would start a Ray now: none is joined already, and none is there to join."""
+    ray = sys.modules.get("ray")
+    joined = ray is not None and ray.is_initialized()
+    return not joined and not os.environ.get("RAY_ADDRESS") and _head_address() is None
 
 
 def _start(folder: Path, store_bytes: int | None, cpus: int) -> None:

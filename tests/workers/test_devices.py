@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rl_platform.driver.building import BadConfiguration, assemble
+from rl_platform.driver.building import BadConfiguration, assemble, refuse_missing_gpus
+from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.spec.training_job import TrainingJob
+from rl_platform.workers import ray_session
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 SHAPES: dict[str, dict[str, Any]] = {
@@ -78,3 +82,27 @@ def test_bfloat16_moves_the_weights_the_same_way(shape: str, gpus: int) -> None:
 def test_a_gpu_that_is_not_there_is_missed_before_anything_starts() -> None:
     with pytest.raises(BadConfiguration, match=r"spec\.learner\.gpusPerReplica is 1.*no GPU"):
         assemble(job("dense", gpusPerReplica=1))
+
+
+def test_gpus_that_this_machine_never_gets_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = job("dense", gpusPerReplica=1, replicas=torch.cuda.device_count() + 1)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    refuse_missing_gpus(of.spec.learner)
+    monkeypatch.delenv("RAY_ADDRESS")
+    monkeypatch.setattr(ray_session, "HEAD_FILE", tmp_path / "none")
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    with pytest.raises(
+        TrainingFailed, match=r"gpusPerReplica is 1 with \d+ replicas, .* has \d+ of them"
+    ) as told:
+        train(of, tmp_path / "run")
+    assert told.value.result.reason == "BadConfiguration"
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_a_learner_uses_one_gpu(replicas: int) -> None:
+    with pytest.raises(
+        BadConfiguration, match=r"spec\.learner\.gpusPerReplica: 2 GPUs for one learner, which uses one"
+    ):
+        assemble(job("dense", gpusPerReplica=2, replicas=replicas))
