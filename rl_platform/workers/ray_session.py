@@ -24,7 +24,7 @@ HEAD_FILE = Path("/tmp/ray/ray_current_cluster")
 PREFIX = "rlp-ray-"
 STARTS = 3
 ANSWER_SECONDS = 30.0
-"""Within which a cluster's address must take a connection: Ray itself would try for an hour, and say nothing."""
+"""Within which an address must take a connection: Ray itself would try for an hour, and say nothing."""
 LONGEST_FOLDER = 18
 """A socket's path has at most 107 characters, and Ray and the name of its folder add up to 89."""
 QUIET = {

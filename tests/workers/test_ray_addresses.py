@@ -1,4 +1,4 @@
-"""Which Ray a run joins: one that answers. What was killed leaves an address behind, where nothing ever would."""
+"""Which Ray a run joins: one that answers. What was killed leaves an address behind."""
 
 from __future__ import annotations
 
