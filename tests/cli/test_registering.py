@@ -130,7 +130,11 @@ def test_what_a_server_missed_by_an_outage_is_sent_and_registered_by_flush(tmp_p
 
 
 def miss_and_catch_up(tmp_path: Path, server: MlflowServer) -> None:
-    endless = ("--set=spec.stop.envSteps=1000000000", "--set=spec.stop.wallSeconds=40")
+    # Few reports: each of them is a batch of rows for the server.
+    endless = (
+        *("--set=spec.stop.envSteps=1000000000", "--set=spec.stop.wallSeconds=40"),
+        "--set=spec.algorithm.ppo.batchSize=16384",
+    )
     arguments = (*TRACKED, f"--set=spec.tracking.mlflowUri={server.uri}", *endless)
     process = started(tmp_path, "run", CARTPOLE, *arguments, "--output", "run")
     run = tmp_path / "run"
