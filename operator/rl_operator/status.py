@@ -26,7 +26,6 @@ from rl_platform.spec.status import (
     DriverStatus,
     MlflowStatus,
     ProgressStatus,
-    RolloutsStatus,
     TrainingJobStatus,
 )
 
@@ -80,11 +79,13 @@ def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
         "observed_generation": job.generation,
         "start_time": status.start_time or written(seen.now),
         "ray_cluster": job.child if seen.cluster is not None else None,
-        "rollouts": RolloutsStatus(
-            replicas=len(rollouts),
-            ready=sum(it.ready for it in rollouts),
-            selector=selector,
-            draining_since=status.rollouts.draining_since if _at_work(driver) else None,
+        "rollouts": status.rollouts.model_copy(
+            update={
+                "replicas": len(rollouts),
+                "ready": sum(it.ready for it in rollouts),
+                "selector": selector,
+                "draining_since": status.rollouts.draining_since if _at_work(driver) else None,
+            }
         ),
     }
     if job.spec is not None:

@@ -14,7 +14,7 @@ from tests.simulation.schedules import Fault
 
 Record = Callable[[str, object], None]
 SHOWN = 3
-COLLECTED = 50  # runs between two collections
+COLLECTED = 100  # runs between two collections
 
 
 def hold(name: str, faults: Sequence[Fault], record: Record) -> None:
