@@ -87,11 +87,17 @@ class _Look:
                 found = jobs.get(self.order.submission_id)
         except Unreachable as error:
             return self._unreachable(known, str(error), ask=spoken is None)
-        answered = replace(known, unreachable_since=None, unreachable_seconds=0.0, error="")
-        seen = replace(answered, found=found is not None, ray_heard_at=self.looked_at)
+        answered = replace(
+            known,
+            unreachable_since=None,
+            unreachable_seconds=0.0,
+            error="",
+            found=found is not None,
+            ray_heard_at=self.looked_at,
+        )
         if found is None:
-            return seen
-        seen = replace(seen, state=found.state, exit_code=found.exit_code, message=found.message)
+            return answered
+        seen = replace(answered, state=found.state, exit_code=found.exit_code, message=found.message)
         if found.state.ended:
             return self._ended(seen, found, jobs)
         if found.state is JobState.RUNNING and spoken is None:

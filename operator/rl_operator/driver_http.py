@@ -60,20 +60,16 @@ class DriverHttp:
 def read_progress(body: bytes) -> Progress | None:
     """A driver of a later version may say more than is known here: that is left out."""
     try:
-        document = from_json(body)
         try:
-            return _parsed(document)
+            return Progress.model_validate_json(body)
         except ValidationError as error:
+            document = from_json(body)
             for each in error.errors(include_url=False, include_input=False):
                 if each["type"] == "extra_forbidden":
                     _remove(document, each["loc"])
-            return _parsed(document)
+            return Progress.model_validate_json(json.dumps(document))
     except ValueError:  # ValidationError is one
         return None
-
-
-def _parsed(document: Any) -> Progress:
-    return Progress.model_validate_json(json.dumps(document))
 
 
 def _remove(document: Any, location: tuple[int | str, ...]) -> None:

@@ -20,13 +20,10 @@ def hide_in_sighting(seen: DriverSighting) -> DriverSighting:
         said = progress.model_dump(mode="json", by_alias=True)
         if (shown := _hidden(said)) != said:
             progress = _read(shown)
-    return replace(
-        seen,
-        message=hide(seen.message),
-        error=hide(seen.error),
-        log_tail=hide(seen.log_tail),
-        progress=progress,
-    )
+    message, error, log_tail = hide(seen.message), hide(seen.error), hide(seen.log_tail)
+    if progress is seen.progress and (message, error, log_tail) == (seen.message, seen.error, seen.log_tail):
+        return seen
+    return replace(seen, message=message, error=error, log_tail=log_tail, progress=progress)
 
 
 def _hidden(said: Any) -> Any:

@@ -6,10 +6,12 @@ Nothing is decided here, and nothing is written. Everything else of a pass is a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from rl_operator import names
 from rl_operator.driver_contact import DriverSighting, Key
@@ -35,6 +37,7 @@ class Job:
     spec: TrainingJobSpec | None
     fault: str
     status: TrainingJobStatus
+    stored: Json = field(default_factory=dict, repr=False, compare=False)  # the status as the server has it
 
     @property
     def namespace(self) -> str:
@@ -80,6 +83,7 @@ class Cluster:
     groups: tuple[Json, ...]  # workerGroupSpecs
     created: str
     taken_up: bool  # KubeRay has written a status
+    controller: str = ""  # uid of what it belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +141,8 @@ class Observed:
 def job_from(document: Json) -> Job:
     """From a TrainingJob as the server has it."""
     metadata = document["metadata"]
-    spec, fault = None, ""
-    try:
-        spec = TrainingJobSpec.model_validate(document.get("spec") or {})
-    except ValidationError as error:
-        fault = "; ".join(_sentence(it) for it in error.errors())
+    spec, fault = _spec_from(to_json(document.get("spec") or {}))
+    status = document.get("status") or {}
     return Job(
         key=(metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
@@ -151,8 +152,18 @@ def job_from(document: Json) -> Job:
         labels=metadata.get("labels") or {},
         spec=spec,
         fault=fault,
-        status=status_from(document.get("status") or {}),
+        status=status_from(status),
+        stored=status,
     )
+
+
+@lru_cache(maxsize=128)
+def _spec_from(text: bytes) -> tuple[TrainingJobSpec | None, str]:
+    """A spec, or why it is none. It is the same in all passes of a job, and reading it is much of a pass."""
+    try:
+        return TrainingJobSpec.model_validate(from_json(text)), ""
+    except ValidationError as error:
+        return None, "; ".join(_sentence(it) for it in error.errors())
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
@@ -162,8 +173,13 @@ def _sentence(error: Mapping[str, Any]) -> str:
 
 def belongs_to_another(document: Json, uid: str) -> bool:
     """Somebody else than the object with this uid controls it."""
+    return _controller(document) not in ("", uid)
+
+
+def _controller(document: Json) -> str:
+    """Uid of the object that controls it: there is one at most."""
     owners = document["metadata"].get("ownerReferences") or ()
-    return any(it.get("controller") and it.get("uid") != uid for it in owners)
+    return next((it["uid"] for it in owners if it.get("controller")), "")
 
 
 def cluster_from(document: Json) -> Cluster:
@@ -183,6 +199,7 @@ def cluster_from(document: Json) -> Cluster:
         groups=tuple(spec.get("workerGroupSpecs") or ()),
         created=metadata.get("creationTimestamp", ""),
         taken_up=bool(document.get("status")),
+        controller=_controller(document),
     )
 
 
@@ -212,9 +229,7 @@ def pod_from(document: Json) -> Pod:
         terminating="deletionTimestamp" in metadata,
         pending=_pod_pending(conditions, status.get("containerStatuses") or ()),
         image=_image(status.get("containerStatuses") or ()),
-        cluster_uid=next(
-            (it["uid"] for it in metadata.get("ownerReferences") or () if it.get("controller")), ""
-        ),
+        cluster_uid=_controller(document),
     )
 
 

@@ -13,7 +13,6 @@ from rl_operator.observed import (
     Observed,
     Pending,
     Pod,
-    belongs_to_another,
     cluster_from,
     pod_from,
 )
@@ -21,6 +20,7 @@ from rl_operator.rbac import Rule
 from rl_operator.retry import drained
 from rl_operator.runtime.api import Api, ApiError
 from rl_operator.runtime.resources import CORE_EVENTS, PODS, RAY_CLUSTERS, SERVICE_ACCOUNTS, TRAINING_JOBS
+from rl_operator.runtime.views import Views
 from rl_operator.times import read
 from rl_platform.spec.status import DriverState
 
@@ -40,6 +40,7 @@ class Observer:
         self, api: Api, caches: Caches, contacts: DriverContacts, clock: Callable[[], float]
     ) -> None:
         self._api, self._caches, self._contacts, self._clock = api, caches, contacts, clock
+        self._clusters, self._pods = Views(caches.clusters, cluster_from), Views(caches.pods, pod_from)
 
     def observe(self, job: Job) -> Observed:
         """Raises ApiError where the server has to be asked and does not answer."""
@@ -83,16 +84,14 @@ class Observer:
 
     def _cluster(self, job: Job, missing: bool) -> Cluster | None:
         """That there is none is asked of the server: what follows from it cannot be taken back."""
-        document = self._caches.clusters.get(job.namespace, job.child)
-        if document is None and job.status.attempt and job.status.completion_time is None and not missing:
+        cluster = self._clusters.get(job.namespace, job.child)
+        if cluster is None and job.status.attempt and job.status.completion_time is None and not missing:
             document = self._api.get(RAY_CLUSTERS, job.namespace, job.child)
-        if document is None or belongs_to_another(document, job.uid):
-            return None
-        return cluster_from(document)
+            cluster = cluster_from(document) if document is not None else None
+        return cluster if cluster is not None and cluster.controller in ("", job.uid) else None
 
     def _cached_pods(self, job: Job) -> tuple[Pod, ...]:
-        pods = map(pod_from, self._caches.pods.of(job.key))
-        return tuple(it for it in pods if it.job_uid == job.uid)
+        return tuple(it for it in self._pods.of(job.key) if it.job_uid == job.uid)
 
     def _listed_pods(self, job: Job) -> tuple[Pod, ...]:
         selector = f"{names.JOB_UID_LABEL}={job.uid}"

@@ -25,6 +25,8 @@ def with_overrides(
     pod: dict[str, Any], overrides: Mapping[Any, Mapping[str, Any]], role: str
 ) -> dict[str, Any]:
     """``pod`` with the overrides of spec.<role>.podOverrides. Raises Refused."""
+    if not overrides:
+        return pod
     where = f"spec.{role}.podOverrides"
     merged = deepcopy(pod)
     for part, fields in overrides.items():

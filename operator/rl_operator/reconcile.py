@@ -7,8 +7,7 @@ should be writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from rl_operator.acting import act
 from rl_operator.caches import Caches
@@ -23,10 +22,12 @@ from rl_operator.retry import final_progress
 from rl_operator.runtime.api import Api, ApiError, Conflict, NotFound
 from rl_operator.runtime.merge_patch import merge_patch
 from rl_operator.runtime.resources import TRAINING_JOBS
+from rl_operator.runtime.views import Views
 from rl_operator.settings import Settings
 from rl_operator.status import compose
 from rl_operator.status_reading import status_from
 from rl_operator.telling import Events, tell
+from rl_platform.spec.status import TrainingJobStatus
 
 RULES = (Rule(TRAINING_JOBS, ("patch",), subresource="status"),)
 PROGRESS_SECONDS = 10.0
@@ -51,18 +52,18 @@ class Reconciler:
     ) -> None:
         self._api, self._caches, self._contacts = api, caches, contacts
         self._clock, self._settings, self._events = clock, settings, events
+        self._jobs = Views(caches.jobs, job_from)
         self._observer = Observer(api, caches, contacts, clock)
         self._status_written_at: dict[Key, float] = {}
 
     def reconcile(self, key: Key) -> float | None:
         """Seconds until the next look is due; None: only when something changes. Raises ApiError."""
-        document = self._caches.jobs.get(*key)
-        if document is None:
+        job = self._jobs.get(*key)
+        if job is None:
             self._forget(key)
             return None
         if not (self._caches.jobs.caught_up(key) and self._caches.clusters.caught_up(key)):
             return CATCH_UP_SECONDS
-        job = job_from(document)
         if job.deleting or not _is_ours(job):
             self._forget(key)
             return None
@@ -80,27 +81,26 @@ class Reconciler:
             )
         if decision.order is not None:
             self._contacts.order(key, decision.order)
-        again = _sooner(decision.look_again_seconds, self._write_status(seen, decision, document))
+        again = _sooner(decision.look_again_seconds, self._write_status(seen, decision))
         if decision.order is None:
             # Not before its end is written down: after a Conflict the driver would have to be looked at anew,
             # and each pass that ordered that would forget how often it was in vain.
             self._contacts.order(key, None)
         return again
 
-    def _write_status(self, seen: Observed, decision: Decision, document: Mapping[str, Any]) -> float | None:
+    def _write_status(self, seen: Observed, decision: Decision) -> float | None:
         """At most one write. Progress alone is written now and then, but a last word at once."""
         job, new = seen.job, compose(seen, decision)
         if new == job.status:
             return None
         last = self._status_written_at.get(job.key)
-        old = {"progress": job.status.progress, "checkpoint": job.status.checkpoint}
-        passing = new.model_copy(update=old) == job.status and not final_progress(seen.sighting)
-        if passing and last is not None and 0 <= seen.now - last < PROGRESS_SECONDS:
+        lately = last is not None and 0 <= seen.now - last < PROGRESS_SECONDS
+        if last is not None and lately and _is_progress_alone(job, new) and not final_progress(seen.sighting):
             return PROGRESS_SECONDS - (seen.now - last)
         dumped = new.model_dump(mode="json", by_alias=True, exclude_none=True)
         patch = {
             "metadata": {"resourceVersion": job.resource_version},
-            "status": merge_patch(document.get("status") or {}, dumped),
+            "status": merge_patch(job.stored, dumped),
         }
         place = (TRAINING_JOBS, job.namespace, job.name)
         try:
@@ -123,6 +123,12 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._contacts.order(key, None)
         self._status_written_at.pop(key, None)
+
+
+def _is_progress_alone(job: Job, new: TrainingJobStatus) -> bool:
+    """Nothing else of the status is new."""
+    old = {"progress": job.status.progress, "checkpoint": job.status.checkpoint}
+    return new.model_copy(update=old) == job.status
 
 
 def _is_ours(job: Job) -> bool:

@@ -123,7 +123,7 @@ class Settings(BaseModel):
 
     def token(self, uid: str) -> str:
         """What a job's Ray head and driver ask for, made of key and uid. Logs know its shape and hide it."""
-        return "rlp_" + hmac.new(self.token_key.get_secret_value(), uid.encode(), "sha256").hexdigest()
+        return "rlp_" + hmac.digest(self.token_key.get_secret_value(), uid.encode(), "sha256").hex()
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:

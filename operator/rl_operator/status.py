@@ -6,7 +6,8 @@ Conditions are the truth for programs; ``phase`` is one word for people, made fr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from rl_operator import names
 from rl_operator.decision import Decision, Holds
@@ -25,7 +26,6 @@ from rl_platform.spec.status import (
     DriverStatus,
     MlflowStatus,
     ProgressStatus,
-    RolloutsStatus,
     TrainingJobStatus,
 )
 
@@ -70,17 +70,22 @@ def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
         and seen.sighting.submission_id == driver.submission_id
     ):
         status = told(status, seen.sighting)
+    conditions = _conditions(seen, status, decision.conditions)
     rollouts = seen.of_role(names.ROLLOUTS)
     selector = f"{names.JOB_LABEL}={job.name},{names.ROLE_LABEL}={names.ROLLOUTS}"
     update: dict[str, object] = {
+        "conditions": conditions,
+        "phase": _phase(seen, status, conditions),
         "observed_generation": job.generation,
         "start_time": status.start_time or written(seen.now),
         "ray_cluster": job.child if seen.cluster is not None else None,
-        "rollouts": RolloutsStatus(
-            replicas=len(rollouts),
-            ready=sum(it.ready for it in rollouts),
-            selector=selector,
-            draining_since=status.rollouts.draining_since if _at_work(driver) else None,
+        "rollouts": status.rollouts.model_copy(
+            update={
+                "replicas": len(rollouts),
+                "ready": sum(it.ready for it in rollouts),
+                "selector": selector,
+                "draining_since": status.rollouts.draining_since if _at_work(driver) else None,
+            }
         ),
     }
     if job.spec is not None:
@@ -92,10 +97,7 @@ def compose(seen: Observed, decision: Decision) -> TrainingJobStatus:
                 "experiment": tracking.experiment or job.name,
             }
             update["mlflow"] = (status.mlflow or MlflowStatus()).model_copy(update=place)
-    status = status.model_copy(update=update)
-    conditions = _conditions(seen, status, decision.conditions)
-    status = status.model_copy(update={"conditions": conditions})
-    return status.model_copy(update={"phase": _phase(seen, status)})
+    return status.model_copy(update=update)
 
 
 def _at_work(driver: DriverStatus | None) -> bool:
@@ -119,20 +121,28 @@ def _conditions(
         new = holds.get(type_) or (
             Holds(old.status, old.reason, old.message) if old else Holds("Unknown", "InProgress")
         )
-        same = old is not None and old.status == new.status
-        made.append(
-            Condition(
-                type=type_,
-                status=new.status,
-                reason=_one_word(new.reason),
-                message=hide(new.message)[:MESSAGE_LENGTH],
-                last_transition_time=old.last_transition_time if same and old else written(seen.now),
-                observed_generation=seen.job.generation,
-            )
-        )
+        made.append(_condition(type_, new, old, seen))
     return tuple(made)
 
 
+def _condition(type_: ConditionType, new: Holds, old: Condition | None, seen: Observed) -> Condition:
+    """The old one itself where it says the same: most do in most passes."""
+    reason, message = _one_word(new.reason), hide(new.message)[:MESSAGE_LENGTH]
+    generation = seen.job.generation
+    same = old is not None and old.status == new.status
+    if old and same and (old.reason, old.message, old.observed_generation) == (reason, message, generation):
+        return old
+    return Condition(
+        type=type_,
+        status=new.status,
+        reason=reason,
+        message=message,
+        last_transition_time=old.last_transition_time if same and old else written(seen.now),
+        observed_generation=generation,
+    )
+
+
+@lru_cache(maxsize=1024)
 def _one_word(reason: str) -> str:
     """What others give as a reason, in events say, may be anything; a condition's is one word."""
     word = re.sub(r"^[^A-Za-z]+|[^A-Za-z0-9]", "", reason)[:REASON_LENGTH]
@@ -238,8 +248,8 @@ def _model(
     return Holds("False", "NoneYet")
 
 
-def _phase(seen: Observed, status: TrainingJobStatus) -> Phase:
-    conditions = {it.type: it for it in status.conditions}
+def _phase(seen: Observed, status: TrainingJobStatus, made: Iterable[Condition]) -> Phase:
+    conditions = {it.type: it for it in made}
     summary = conditions[ConditionType.SUCCEEDED].status
     if summary != "Unknown":
         return Phase.SUCCEEDED if summary == "True" else Phase.FAILED

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from rl_platform.spec.status import TrainingJobStatus
 
@@ -17,6 +19,13 @@ MOST_FAULTS = 100
 
 def status_from(document: Mapping[str, Any]) -> TrainingJobStatus:
     """An operator of a later version may have written more than is known here, before it was taken back."""
+    return _read(to_json(document))
+
+
+@lru_cache(maxsize=128)
+def _read(text: bytes) -> TrainingJobStatus:
+    """A status is read when it has been written, and in every pass until it changes."""
+    document = from_json(text)
     try:
         return TrainingJobStatus.model_validate(document)
     except ValidationError as error:

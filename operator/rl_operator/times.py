@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def written(epoch_seconds: float) -> str:
-    return datetime.fromtimestamp(int(epoch_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(epoch_seconds), UTC).isoformat().replace("+00:00", "Z")
 
 
 def read(text: str) -> float:

@@ -5,8 +5,10 @@ and variables.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 HIDDEN = "[hidden]"
+SHORT = 200  # characters
 _NAMES = (
     r"passw(?:or)?d|passphrase|secret|token|signature|credentials?"
     r"|(?:access|secret|api|account|shared|private)[_-]?key(?:[_-]?id)?"
@@ -23,6 +25,12 @@ _SHAPES = re.compile(
 
 def hide(text: str) -> str:
     """Without what is shaped like a secret; no longer than it was, so that it fits where it stood."""
+    return _hidden(text) if len(text) <= SHORT else _SHAPES.sub(_shown, text)
+
+
+@lru_cache(maxsize=1024)
+def _hidden(text: str) -> str:
+    """Names of fields and sentences of our own come again with every look at a job."""
     return _SHAPES.sub(_shown, text)
 
 

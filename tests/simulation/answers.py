@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import to_json
 
 from rl_operator.runtime.resources import Resource
 from rl_operator.runtime.transport import Response
@@ -47,7 +48,7 @@ class Refused(Exception):
 
 
 def encode(document: object) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
+    return to_json(document)
 
 
 def found(document: object, code: int = 200) -> Response:

@@ -21,6 +21,7 @@ from tests.simulation.answers import (
     already_exists,
     bad_request,
     conflict,
+    encode,
     expired,
     found,
     not_found,
@@ -158,7 +159,7 @@ class ApiModel:
         resource = kind.resource
         head = {"apiVersion": resource.api_version, "kind": f"{resource.kind}List", "metadata": metadata}
         items = b",".join(objects[name].text for name in names[:limit])
-        text = json.dumps(head, separators=(",", ":")).encode()
+        text = encode(head)
         return Response(200, text[:-1] + b',"items":[' + items + b"]}")
 
     def _watch(self, request: Request, kind: Kind, namespace: str) -> Iterator[bytes]:
@@ -177,8 +178,8 @@ class ApiModel:
             error = expired("The resourceVersion for the provided watch is too old.")
             yield _event("ERROR", error.response.body)
             return
-        for change in list(self.store.since(version)):
-            if change.resource == kind.resource and namespace in ("", change.name[0]):
+        for change in self.store.since(version, kind.resource):
+            if namespace in ("", change.name[0]):
                 event = seen_as(change, matches)
                 if event:
                     yield _event(event, change.after.text)

@@ -34,7 +34,7 @@ class Collector:
 
     def _changed(self) -> bool:
         """Something has lost its owner, or was made without one that exists."""
-        return any(change.type != "MODIFIED" for change in self.model.store.since(self._seen))
+        return self.model.store.come_or_gone > self._seen
 
     def _collect(self) -> None:
         alive = {uid for uid, _ in self._objects()}

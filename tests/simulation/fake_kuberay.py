@@ -73,8 +73,7 @@ class FakeKubeRay:
         self._turn_at = self.model.now()
 
     def _changed(self) -> bool:
-        changes = self.model.store.since(self._seen)
-        return any(change.resource in (RAY_CLUSTERS, PODS) for change in changes)
+        return any(self.model.store.since(self._seen, it) for it in (RAY_CLUSTERS, PODS))
 
     def _turn(self, now: float) -> None:
         for name, stored in list(self.model.store.of(RAY_CLUSTERS).items()):
@@ -180,6 +179,8 @@ class FakeKubeRay:
         self.model.store.put(RAY_CLUSTERS, name, {**cluster, "status": {"conditions": conditions}})
 
     def _start_pods(self, now: float) -> None:
+        if not self._starts:
+            return
         for name, pod in list(self.model.store.of(PODS).items()):
             uid = pod.document["metadata"]["uid"]
             if uid not in self._starts or self._starts[uid] > now:

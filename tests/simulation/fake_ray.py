@@ -22,6 +22,7 @@ from rl_operator.names import (
 from rl_operator.runtime.resources import PODS, SECRETS
 from rl_operator.runtime.transport import ConnectionLost, Request, Response
 from rl_platform.spec.driver_protocol import ACK_QUERY, DESIRED_PATH, DRAIN_PATH, PROGRESS_PATH
+from tests.simulation.answers import encode
 from tests.simulation.api_model import ApiModel
 from tests.simulation.fake_driver import Driver, Plan, Storage, from_submission
 
@@ -174,4 +175,4 @@ def _runs(pod: Json) -> bool:
 
 
 def _answer(document: Json) -> Response:
-    return Response(200, json.dumps(document).encode())
+    return Response(200, encode(document))

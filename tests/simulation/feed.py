@@ -10,6 +10,7 @@ from tests.simulation.api_model import ApiModel
 from tests.simulation.injector import Injector
 from tests.simulation.schedules import Counted
 from tests.simulation.store import Change as StoredChange
+from tests.simulation.store import after
 
 LAG_SECONDS = 3.0  # what is older has arrived, however far the cache lags
 LATE_SECONDS = 5.0
@@ -26,6 +27,7 @@ class Feed:
     ) -> None:
         self._model, self._resource, self._cache, self._injector = model, resource, cache, injector
         self._position = 0
+        self._log = model.store.log_of(resource)
         self._snapshot = snapshot
         self._relist_at: float | None = None
         self._bookmark_at: float | None = None
@@ -53,7 +55,8 @@ class Feed:
         if now < self._held_until:
             return []
         keys: list[Key] = []
-        for change in self._arrived(self._waiting()):
+        waiting = self._waiting()
+        for change in self._arrived(waiting) if waiting else ():
             self._injector.counts[Counted.EVENT] += 1
             kind = self._injector.struck(Counted.EVENT)
             if kind == "event-late":
@@ -89,8 +92,7 @@ class Feed:
         return _keys(self._cache.apply(WatchEvent(change.type, copy)))
 
     def _waiting(self) -> list[StoredChange]:
-        changes = self._model.store.since(self._position)
-        return [change for change in changes if change.resource == self._resource]
+        return after(self._log, self._position)
 
     def _arrived(self, waiting: list[StoredChange]) -> list[StoredChange]:
         lag = self._lag()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rl_operator.runtime.resources import (
@@ -19,6 +19,7 @@ from rl_operator.runtime.resources import (
     Resource,
 )
 from tests.simulation.answers import Cause
+from tests.simulation.structural import Section
 
 Json = dict[str, Any]
 Rule = Callable[[Json, Json | None], Sequence[Cause]]
@@ -45,6 +46,11 @@ class Kind:
     fresh_status: Mapping[str, Any] | None = None
     schema: Mapping[str, Any] | None = None
     rule: Rule = no_rule
+    sections: Mapping[str, Section] = field(init=False)
+
+    def __post_init__(self) -> None:
+        known = (self.schema or {}).get("properties", {})
+        object.__setattr__(self, "sections", {name: Section(below) for name, below in known.items()})
 
 
 POD_STATUS = {"phase": "Pending", "qosClass": "BestEffort"}

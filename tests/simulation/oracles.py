@@ -5,7 +5,6 @@ Equal end states, counts of creations and the budget of writes need the run with
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from rl_operator.runtime.resources import (
     TRAINING_JOBS,
     Resource,
 )
+from tests.simulation.answers import encode
 from tests.simulation.api_model import ApiModel
 from tests.simulation.fake_ray import PASSWORD, FakeRay
 from tests.simulation.injector import Injector
@@ -218,7 +218,7 @@ def at_rest(world: World) -> None:
 
 def _secrets_told(world: World) -> Iterator[str]:
     """In any object but the Secrets, as it is or was, or in an event; a spec is its author's own."""
-    changes = list(world.model.store.since(0))
+    changes = world.model.store.since(0)
     secrets = [PASSWORD]
     for change in changes:
         if change.resource == SECRETS:
@@ -232,9 +232,9 @@ def _secrets_told(world: World) -> Iterator[str]:
 def _told(change: Change) -> str:
     document = change.after.document
     if change.resource == TRAINING_JOBS:
-        return json.dumps(document.get("status"))
+        return encode(document.get("status")).decode()
     if change.resource == CONFIG_MAPS:
-        return json.dumps({key: it for key, it in document["data"].items() if key != JOB_FILE})
+        return encode({key: it for key, it in document["data"].items() if key != JOB_FILE}).decode()
     return change.after.text.decode()
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from rl_operator.runtime.resources import Resource
@@ -18,6 +19,7 @@ from tests.simulation.answers import encode
 Json = dict[str, Any]
 Name = tuple[str, str]  # namespace and name
 FIRST_VERSION = 1
+_version = attrgetter("version")
 
 
 class Stored:
@@ -50,6 +52,13 @@ class Change:
     at: float  # epoch seconds
 
 
+def after(log: list[Change], version: int) -> list[Change]:
+    """Mostly there are none, and everybody keeps asking."""
+    if not log or log[-1].version <= version:
+        return []
+    return log[bisect_right(log, version, key=_version) :]
+
+
 class Store:
     """``seed`` goes into uids, which are a function of an object's kind, name and how often it was made."""
 
@@ -58,6 +67,8 @@ class Store:
         self.version = FIRST_VERSION
         self.compacted = 0
         self.log: list[Change] = []
+        self.come_or_gone = 0  # version of the last change that made or removed an object
+        self._logs: dict[Resource, list[Change]] = {}
         self.objects: dict[Resource, dict[Name, Stored]] = {}
         self._seed = seed
         self._made: Counter[tuple[Resource, Name]] = Counter()
@@ -80,19 +91,22 @@ class Store:
         stored = self._numbered(document)
         self.of(resource)[name] = stored
         kind = "MODIFIED" if before else "ADDED"
-        self.log.append(Change(self.version, kind, resource, name, before, stored, self._now()))
+        self._note(Change(self.version, kind, resource, name, before, stored, self._now()))
         return stored
 
     def remove(self, resource: Resource, name: Name) -> Stored:
         before = self.of(resource).pop(name)
         stored = self._numbered(before.document)
-        self.log.append(Change(self.version, "DELETED", resource, name, before, stored, self._now()))
+        self._note(Change(self.version, "DELETED", resource, name, before, stored, self._now()))
         return stored
 
-    def since(self, version: int) -> Iterator[Change]:
-        start = bisect_right(self.log, version, key=lambda change: change.version)
-        for index in range(start, len(self.log)):
-            yield self.log[index]
+    def since(self, version: int, resource: Resource | None = None) -> list[Change]:
+        """After that version, of one kind or of all."""
+        return after(self.log if resource is None else self.log_of(resource), version)
+
+    def log_of(self, resource: Resource) -> list[Change]:
+        """The changes of a kind, also those to come."""
+        return self._logs.setdefault(resource, [])
 
     def compact(self) -> None:
         """Forgets every version before the present one."""
@@ -101,13 +115,18 @@ class Store:
     def at(self, resource: Resource, version: int) -> dict[Name, Stored]:
         """The objects of a kind as they were."""
         objects = dict(self.of(resource))
-        for change in reversed(list(self.since(version))):
-            if change.resource == resource:
-                if change.before is None:
-                    objects.pop(change.name, None)
-                else:
-                    objects[change.name] = change.before
+        for change in reversed(self.since(version, resource)):
+            if change.before is None:
+                objects.pop(change.name, None)
+            else:
+                objects[change.name] = change.before
         return objects
+
+    def _note(self, change: Change) -> None:
+        self.log.append(change)
+        self.log_of(change.resource).append(change)
+        if change.type != "MODIFIED":
+            self.come_or_gone = change.version
 
     def _numbered(self, document: Json) -> Stored:
         self.version += 1

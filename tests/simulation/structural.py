@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from pydantic_core import from_json, to_json
+
 from tests.simulation.answers import Cause
 
 Schema = dict[str, Any]
+KEPT = 512
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -21,6 +24,22 @@ TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
 }
+
+
+class Section:
+    """A property of a kind at its top. What follows for a value is kept: from run to run few are new."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._shaped = lru_cache(KEPT)(lambda text: fill(schema, prune(schema, from_json(text))))
+        self._faults = lru_cache(KEPT)(lambda text, path: tuple(faults(schema, from_json(text), path)))
+
+    def shaped(self, value: Any) -> Any:
+        """Pruned and with defaults; nobody may change it."""
+        return self._shaped(to_json(value))
+
+    def faults(self, value: Any, path: str) -> tuple[Cause, ...]:
+        return self._faults(to_json(value), path)
 
 
 def prune(schema: Schema, value: Any) -> Any:

@@ -38,17 +38,15 @@ def shaped(kind: Kind, document: Json, old: Json | None = None) -> Json:
     """Pruned and with defaults, where the kind has a schema. What is the old version's very own stays."""
     if kind.schema is None:
         return {**(kind.fresh or {}), **document}
-    known = kind.schema.get("properties", {})
+    known = kind.sections
     new = {key: document[key] for key in ("apiVersion", "kind", "metadata") if key in document}
     for key, value in document.items():
         if key in known and key not in new:
             unchanged = old is not None and old.get(key) is value
-            new[key] = (
-                value if unchanged else structural.fill(known[key], structural.prune(known[key], value))
-            )
-    for key, schema in known.items():
-        if key not in new and "default" in schema:
-            new[key] = structural.fill(schema, schema["default"])
+            new[key] = value if unchanged else known[key].shaped(value)
+    for key, section in known.items():
+        if key not in new and "default" in section.schema:
+            new[key] = structural.fill(section.schema, section.schema["default"])
     return new
 
 
@@ -64,7 +62,7 @@ def check(kind: Kind, new: Json, old: Json | None) -> None:
     causes = [*_name_faults(new["metadata"]), *_owner_faults(new["metadata"])]
     causes += _finalizer_faults(kind, new["metadata"], old["metadata"] if old else None)
     if kind.schema is not None:
-        causes += _schema_faults(kind.schema, new, old or {})
+        causes += _schema_faults(kind, kind.schema, new, old or {})
     if not any(cause.reason in BLOCKING for cause in causes):
         causes += kind.rule(new, old)
     elif kind.rule is not no_rule:
@@ -73,13 +71,13 @@ def check(kind: Kind, new: Json, old: Json | None) -> None:
         raise invalid(kind.resource, new["metadata"].get("name", ""), causes)
 
 
-def _schema_faults(schema: Mapping[str, Any], new: Json, old: Json) -> Iterator[Cause]:
+def _schema_faults(kind: Kind, schema: Mapping[str, Any], new: Json, old: Json) -> Iterator[Cause]:
     for name in schema.get("required", ()):
         if name not in new:
             yield Cause("FieldValueRequired", name, "Required value")
-    for key, below in schema.get("properties", {}).items():
+    for key, section in kind.sections.items():
         if key in new and key not in ("metadata", "apiVersion", "kind") and new[key] is not old.get(key):
-            yield from structural.faults(below, new[key], key)
+            yield from section.faults(new[key], key)
 
 
 def _name_faults(metadata: Json) -> Iterator[Cause]:

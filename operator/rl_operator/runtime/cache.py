@@ -122,9 +122,23 @@ class Cache:
 
     def get(self, namespace: str, name: str) -> Object | None:
         """A copy of one's own, parsed now."""
+        packed = self.packed(namespace, name)
+        return self.read(packed) if packed is not None else None
+
+    def packed(self, namespace: str, name: str) -> bytes | None:
+        """The object for `read`; equal ones are of equal content."""
         with self._lock:
             entry = self._entries.get((namespace, name))
-        return self._packing.unpack(entry.packed) if entry is not None else None
+        return entry.packed if entry is not None else None
+
+    def packed_of(self, key: Key) -> list[bytes]:
+        """As `of`, for `read`."""
+        with self._lock:
+            return [self._entries[it].packed for it in sorted(self._by_group.get(key, ()))]
+
+    def read(self, packed: bytes) -> Object:
+        """A copy of one's own, of an object of this cache."""
+        return self._packing.unpack(packed)
 
     def newest(self, namespace: str, name: str) -> str | None:
         """The resource version of the object that `get` gives."""
@@ -140,9 +154,7 @@ class Cache:
 
     def of(self, key: Key) -> list[Object]:
         """Objects that belong to ``key``, by name; not the one that is called so itself."""
-        with self._lock:
-            packed = [self._entries[it].packed for it in sorted(self._by_group.get(key, ()))]
-        return [self._packing.unpack(it) for it in packed]
+        return [self.read(it) for it in self.packed_of(key)]
 
     def indexed(self) -> list[Indexed]:
         """Of every object, as of now."""

@@ -163,7 +163,12 @@ def test_waiting_and_working_times_are_told() -> None:
 def test_a_waiting_worker_wakes_for_a_delayed_key_and_for_the_end() -> None:
     queue: WorkQueue[str] = WorkQueue()
     got: list[str | None] = []
-    worker = threading.Thread(target=lambda: got.extend([queue.get(), queue.get()]))
+
+    def work() -> None:
+        got.append(queue.get())
+        got.append(queue.get())
+
+    worker = threading.Thread(target=work)
     worker.start()
     started = time.monotonic()
     queue.add_after("late", 30)
