@@ -47,7 +47,7 @@ endif
 
 CRD := helm/rl-platform/files/trainingjobs.rlplatform.io.yaml
 
-.PHONY: help setup run test test-ray test-crash-nightly test-planted-bugs control-plane test-cluster e2e e2e-soak test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
+.PHONY: help setup run test test-ray test-long test-crash-nightly test-planted-bugs control-plane test-cluster e2e e2e-soak test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /make \1\t/' | expand -t 22
@@ -90,11 +90,14 @@ test: $(SETUP) ## every check and every quick test
 	@failed=0; \
 	$(MAKE) --no-print-directory --keep-going lint || failed=1; \
 	$(PYTEST) -n 2 --dist loadfile --durations 15 \
-	  -m "not ray and not learning and not soak and not cluster and not e2e" || failed=1; \
+	  -m "not ray and not long and not learning and not soak and not cluster and not e2e" || failed=1; \
 	exit $$failed
 
 test-ray: $(SETUP) ## rollout workers, replay and learners as real Ray processes, killed and resized
 	@$(PYTEST) -n 2 --dist loadfile --durations 15 -m "ray and not learning and not soak"
+
+test-long: $(SETUP) ## whole runs: killed at random, from a wheel, with servers that go away, as the README says
+	@$(PYTEST) -n 2 --dist loadfile --durations 15 -m "long and not ray"
 
 control-plane: $(CONTROL_PLANE)/etcd $(CONTROL_PLANE)/kube-apiserver ## build etcd and kube-apiserver for the tests (needs Go 1.26)
 
@@ -129,7 +132,7 @@ test-learning: $(SETUP) ## train to the published scores, with several seeds eac
 
 check: $(SETUP) ## the checks alone: style, types, layers, dead and duplicate code, sizes, contracts
 	@$(MAKE) --no-print-directory --keep-going lint
-	@$(BIN)/pytest -q -n 2 --dist loadfile tests/contracts -m "not learning and not soak and not slow"
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/contracts -m "not learning and not soak and not slow and not long"
 
 lint: style types layers reports
 

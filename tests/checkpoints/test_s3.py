@@ -18,7 +18,7 @@ from rl_platform.checkpoints.checkpoint import Checkpoint
 from rl_platform.checkpoints.errors import CheckpointError, StaleAttempt
 from rl_platform.checkpoints.store import CheckpointStore
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 BUCKET = "runs"
 KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "tester-secret"}

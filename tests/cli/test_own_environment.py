@@ -19,7 +19,7 @@ def test_the_example_is_found_beside_its_manifest_and_learned(tmp_path: Path) ->
     assert (result["state"], result["reason"]) == ("Succeeded", "ReturnReached")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_champion_is_restored_and_challenged(tmp_path: Path) -> None:
     store = f"--set=spec.tracking.mlflowUri=sqlite:///{tmp_path}/mlflow.db"
     few = "--set=spec.evaluation.episodes=2"

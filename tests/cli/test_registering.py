@@ -59,7 +59,7 @@ def test_a_signal_while_registering_ends_the_run_promptly_and_resume_registers_i
     assert result["weightsDigest"] == stopped["weightsDigest"], "nothing was trained again"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_server_that_never_answers_is_left_to_flush_within_a_minute(tmp_path: Path) -> None:
     with mute_server() as uri:
         server = f"--set=spec.tracking.mlflowUri={uri.replace('//', '//me:secret@')}"
@@ -122,7 +122,7 @@ def test_a_tracking_server_that_cannot_be_one_is_refused_before_the_run(tmp_path
     assert not (tmp_path / "runs" / "cartpole-ppo" / "progress.jsonl").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_what_a_server_missed_by_an_outage_is_sent_and_registered_by_flush(tmp_path: Path) -> None:
     with MlflowServer(tmp_path) as server:

@@ -35,7 +35,7 @@ esac
 [ "$1" != "${BROKEN:-}" ]
 """
 MAKEFILE = """
-prometheus test test-ray:
+prometheus test test-ray test-long:
 \t@echo "$@" >> calls
 test-cluster e2e:
 \t@echo "$@ $(KUBECONFIG) $(RLP_TEST_IMAGE) $(RLP_TEST_OPERATOR_IMAGE)" >> calls; [ "$(BROKEN)" != tests ]

@@ -71,7 +71,9 @@ def test_every_command_is_run_here_or_on_a_cluster() -> None:
     assert {kind for kind, _ in console_blocks(README)} == {"quick", "ray", "cluster"}
 
 
-@pytest.mark.parametrize("kind", ["quick", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("quick", marks=pytest.mark.long), pytest.param("ray", marks=pytest.mark.ray)]
+)
 def test_the_commands_of_the_readme_work(kind: str, tmp_path: Path) -> None:
     """One after the other in one folder, as somebody who reads it."""
     shutil.copytree(ROOT / "helm" / "examples", tmp_path / "helm" / "examples")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.contracts.source_files import ROOT, library_files
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 CACHE = ROOT / ".venv" / "uv-cache"
 UV = Path(sys.executable).parent / "uv"
