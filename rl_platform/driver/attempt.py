@@ -295,7 +295,7 @@ class Attempt:
         report = Report(counters.env_steps, agent_steps, counters.updates, counters.iterations, wall, metrics)
         self.telemetry.report(report, self.assembly, self.last)
         observed = Observed(counters.env_steps, counters.updates, counters.episodes, wall, metrics)
-        trouble = self.guard.check(observed, {name: run.published[name].weights for name in run.trained})
+        trouble = self.guard.check(observed, {name: run.published[name].held.summary for name in run.trained})
         if trouble is not None:
             raise TrainingTrouble(trouble)
         self.rule.stop = self.telemetry.desired_stop() or self.rule.stop

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from rl_platform.driver.building import Assembly
 from rl_platform.models.policy import Policy
 from rl_platform.spec.algorithms import Custom
+from rl_platform.workers.weights import WeightSummary
 
 LEAST_LEARNING_RATE = 1e-6
 """Below it, updates may be too small for single precision: nothing is concluded."""
@@ -27,10 +26,10 @@ LEAST_EPISODES = 20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Matrices without which a policy cannot learn, as slices of its flat vector."""
+    """Matrices without which a policy cannot learn, as positions in its layout."""
 
     name: str
-    matrices: tuple[slice, ...]
+    matrices: tuple[int, ...]
 
 
 def parts_to_watch(assembly: Assembly) -> dict[str, tuple[Part, ...]]:
@@ -48,18 +47,18 @@ def parts_of(name: str, policy: Policy) -> tuple[Part, ...]:
     """The heads that choose actions, and all that is below the heads; one without a matrix is left out."""
     choosing = set(policy.distribution.heads)
     heads = choosing | {policy.value}
-    found: dict[str, list[slice]] = {"the layer that chooses actions": [], "all layers below the heads": []}
+    found: dict[str, list[int]] = {"the layer that chooses actions": [], "all layers below the heads": []}
     choice, below = found.values()
-    for path, shape in policy.layout.shapes.items():
+    for position, (path, shape) in enumerate(policy.layout.shapes.items()):
         if len(shape) < 2 or shape[-2] == 1:  # a bias, also where several lie side by side
             continue
         head = _head_of(path)
         if head in choosing:
-            choice.append(policy.layout.slices[path])
+            choice.append(position)
         elif head not in heads:
-            below.append(policy.layout.slices[path])
+            below.append(position)
     return tuple(
-        Part(f"{what} of policy {name!r}", tuple(slices)) for what, slices in found.items() if slices
+        Part(f"{what} of policy {name!r}", tuple(matrices)) for what, matrices in found.items() if matrices
     )
 
 
@@ -78,7 +77,7 @@ class Collapse:
 
     parts: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     reports: int = 20
-    _weights: dict[str, np.ndarray] = field(default_factory=dict)  # as in the last report
+    _digests: dict[str, tuple[int, ...]] = field(default_factory=dict)  # as in the last report
     _moved: set[str] = field(default_factory=set)  # parts that ever did: a frozen one is not dead
     _dead: dict[str, int] = field(default_factory=dict)  # part → reports in a row
     _lowest: float = math.inf
@@ -90,13 +89,13 @@ class Collapse:
         return bool(self._dead)
 
     def check(
-        self, metrics: Mapping[str, float], episodes: int, weights: Mapping[str, np.ndarray]
+        self, metrics: Mapping[str, float], episodes: int, weights: Mapping[str, WeightSummary]
     ) -> str | None:
-        """What has collapsed, as a sentence. ``weights``: per policy the flat vector, f32 [size]."""
+        """What has collapsed, as a sentence. ``weights``: by policy."""
         fallen = self._fallen(metrics.get("rollout/episode_return_mean"), episodes)
         judged = fallen is not None and metrics.get("schedule/learning_rate", 0) >= LEAST_LEARNING_RATE
         for policy in self.parts.keys() & weights.keys():
-            self._look(policy, weights[policy], judged)
+            self._look(policy, weights[policy].digests, judged)
         for part, count in self._dead.items():
             if count >= self.reports:
                 return f"updates have not moved {part} in {count} reports in a row, and {fallen}"
@@ -107,11 +106,11 @@ class Collapse:
         returns = [self._lowest, self._highest] if self._lowest <= self._highest else None
         return {"moved": sorted(self._moved), "dead": dict(self._dead), "returns": returns}
 
-    def restore(self, state: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> None:
+    def restore(self, state: Mapping[str, Any], weights: Mapping[str, WeightSummary]) -> None:
         """``weights``: as in the last report before the checkpoint."""
         self._moved, self._dead = set(state["moved"]), dict(state["dead"])
         self._lowest, self._highest = state["returns"] or (math.inf, -math.inf)
-        self._weights = {policy: weights[policy].copy() for policy in self.parts.keys() & weights.keys()}
+        self._digests = {policy: weights[policy].digests for policy in self.parts.keys() & weights.keys()}
 
     def _fallen(self, mean: float | None, episodes: int) -> str | None:
         """Says so where the return is in the lower half of what it has been."""
@@ -122,15 +121,15 @@ class Collapse:
             return None
         return f"the mean return, once {self._highest:.4g}, is {mean:.4g}"
 
-    def _look(self, policy: str, now: np.ndarray, judged: bool) -> None:
-        before = self._weights.get(policy)
-        if before is not None and np.array_equal(before, now):
+    def _look(self, policy: str, now: tuple[int, ...], judged: bool) -> None:
+        before = self._digests.get(policy)
+        if before == now:
             return  # nothing new was published: this says nothing
-        self._weights[policy] = now.copy()
+        self._digests[policy] = now
         if before is None:
             return
         for part in self.parts[policy]:
-            moved = any((before[where] != now[where]).any() for where in part.matrices)
+            moved = any(before[matrix] != now[matrix] for matrix in part.matrices)
             if moved:
                 self._moved.add(part.name)
             if moved or not judged or part.name not in self._moved:

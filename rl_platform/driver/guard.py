@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from rl_platform.driver.collapse import Collapse
 from rl_platform.spec.conditions import FailureReason
+from rl_platform.workers.weights import WeightSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,9 @@ class DivergenceGuard:
         self._episodes: _Mark | None = None  # by env steps
         self._updates: _Mark | None = None  # by env steps
 
-    def check(self, observed: Observed, weights: Mapping[str, np.ndarray] | None = None) -> Trouble | None:
-        """``weights``: per policy the flat vector, f32 [size]; one pass over it."""
-        squares = {policy: float(np.vdot(flat, flat)) for policy, flat in (weights or {}).items()}
-        trouble = self._not_a_number(observed, squares, weights or {})
-        trouble = trouble or self._diverged(observed, squares, weights or {})
+    def check(self, observed: Observed, weights: Mapping[str, WeightSummary] | None = None) -> Trouble | None:
+        """``weights``: by policy."""
+        trouble = self._not_a_number(observed, weights or {}) or self._diverged(observed, weights or {})
         return trouble or self._collapsed(observed, weights or {}) or self._standing_still(observed)
 
     @property
@@ -97,7 +94,7 @@ class DivergenceGuard:
             "collapse": self.collapse.snapshot(),
         }
 
-    def restore(self, state: dict[str, Any], weights: Mapping[str, np.ndarray]) -> None:
+    def restore(self, state: dict[str, Any], weights: Mapping[str, WeightSummary]) -> None:
         """What `snapshot` gave, in this attempt or an earlier one, and the weights of that moment."""
         marks = {name: _Mark(count, at) for name, (count, at) in state["marks"].items()}
         self._beyond = dict(state["beyond"])
@@ -107,31 +104,26 @@ class DivergenceGuard:
         if "collapse" in state:  # a checkpoint of an earlier version has none
             self.collapse.restore(state["collapse"], weights)
 
-    def _not_a_number(
-        self, observed: Observed, squares: Mapping[str, float], weights: Mapping[str, np.ndarray]
-    ) -> Trouble | None:
+    def _not_a_number(self, observed: Observed, weights: Mapping[str, WeightSummary]) -> Trouble | None:
         for name, value in observed.metrics.items():
             if _is_loss(name) and not math.isfinite(value):
                 return Trouble(FailureReason.NOT_A_NUMBER, f"{name} is {value} {_where(observed)}; {_ADVICE}")
-        for policy, square in squares.items():
+        for policy, flat in weights.items():
             # The square of finite weights may overflow: that is a divergence, told apart here.
-            if not math.isfinite(square) and not np.isfinite(weights[policy]).all():
-                bad = int(np.count_nonzero(~np.isfinite(weights[policy])))
+            if flat.not_finite:
                 return Trouble(
                     FailureReason.NOT_A_NUMBER,
-                    f"{bad} of the {weights[policy].size} weights of policy {policy!r} are NaN or infinite "
+                    f"{flat.not_finite} of the {flat.size} weights of policy {policy!r} are NaN or infinite "
                     f"{_where(observed)}; {_ADVICE}",
                 )
         return None
 
-    def _diverged(
-        self, observed: Observed, squares: Mapping[str, float], weights: Mapping[str, np.ndarray]
-    ) -> Trouble | None:
+    def _diverged(self, observed: Observed, weights: Mapping[str, WeightSummary]) -> Trouble | None:
         figures = {
             name: (abs(value), self.bounds.loss) for name, value in observed.metrics.items() if _is_loss(name)
         }
-        for policy, square in squares.items():
-            rms = math.sqrt(square / max(weights[policy].size, 1))
+        for policy, flat in weights.items():
+            rms = math.sqrt(flat.square / max(flat.size, 1))
             figures[f"the root mean square of the weights of policy {policy!r}"] = (
                 rms,
                 self.bounds.weight_rms,
@@ -149,7 +141,7 @@ class DivergenceGuard:
                 )
         return None
 
-    def _collapsed(self, observed: Observed, weights: Mapping[str, np.ndarray]) -> Trouble | None:
+    def _collapsed(self, observed: Observed, weights: Mapping[str, WeightSummary]) -> Trouble | None:
         found = self.collapse.check(observed.metrics, observed.episodes, weights)
         if found is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLogError
+from rl_platform.workers.losses import LearnerLost
 from rl_platform.workers.replay_shards import ShardsLost
 from rl_platform.workers.worker_losses import WorkersLost
 
@@ -112,7 +113,8 @@ class Outcome:
         result.checkpoint = attempt.last.uri if attempt.last is not None else None
         returns = run.episodes.returns
         result.episode_return_mean = float(np.mean(returns)) if returns else None
-        result.weights_digest = weights_digest({name: each.weights for name, each in run.published.items()})
+        with suppress(LearnerLost):  # then there are no weights but those of the checkpoint
+            result.weights_digest = weights_digest({name: it.weights for name, it in run.published.items()})
         if attempt.train_seconds:
             steps = counters.env_steps - attempt.env_steps_before
             result.env_steps_per_second = round(steps / attempt.train_seconds, 1)

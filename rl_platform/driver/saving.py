@@ -14,6 +14,7 @@ from rl_platform.driver.guard import DivergenceGuard
 from rl_platform.driver.saving_replay import capture_replay, put_replay_back
 from rl_platform.driver.stopping import StopRule
 from rl_platform.execution.parts import PlanError
+from rl_platform.workers.weights import LocalWeights
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ def put_back(
         setattr(progress, name, value)
     rule.restore(state["stop"])
     _republish(checkpoint, assembly)
-    guard.restore(state["guard"], {name: run.published[name].weights for name in run.trained})
+    guard.restore(state["guard"], {name: run.published[name].held.summary for name in run.trained})
     arrays = checkpoint.arrays
     assembly.workers.restore(
         [(document, arrays.get(f"lanes/{number}", {})) for number, document in enumerate(state["lanes"])]
@@ -120,7 +121,8 @@ def _republish(checkpoint: Checkpoint, assembly: Assembly) -> None:
     for name, version in checkpoint.state["published"].items():
         flat = checkpoint.arrays[f"policy/{name}/weights"]["flat"]
         knobs = checkpoint.arrays.get(f"policy/{name}/knobs", {})
-        assembly.run.published[name] = Published(flat, knobs, version)
+        weights = LocalWeights(flat, assembly.policies[name].layout)
+        assembly.run.published[name] = Published(weights, knobs, version)
 
 
 def _same_policies(state: dict[str, Any], assembly: Assembly, names: list[str] | None = None) -> None:

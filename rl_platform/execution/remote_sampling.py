@@ -16,6 +16,7 @@ from rl_platform.execution.item import Item, Kind, Ref
 from rl_platform.execution.run import Run
 from rl_platform.workers.fragment import Fragment
 from rl_platform.workers.group import Request, WorkerGroup
+from rl_platform.workers.losses import LearnerLost
 from rl_platform.workers.worker_losses import WorkerLost
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,10 @@ class RemoteRollouts:
     def settle(self, counters: Counters) -> None:
         """Every request that is outstanding becomes a fragment that is held, or is lost and counted."""
         while self.outstanding:
-            fragment = self._received(self.outstanding[0], counters)
+            try:
+                fragment = self._received(self.outstanding[0], counters)
+            except LearnerLost:  # it was not begun: the weights for it are gone
+                continue
             if fragment is not None:
                 self.state.fragments.append(fragment)
 

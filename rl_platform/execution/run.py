@@ -18,6 +18,7 @@ from rl_platform.workers.local import LocalWorkers
 from rl_platform.workers.remote_learner import RemoteLearner
 from rl_platform.workers.replay_buffer import ReplayBuffer
 from rl_platform.workers.replay_shards import ReplayShards
+from rl_platform.workers.weights import Weights
 
 Schedule = Callable[[int], dict[str, float]]
 """env steps → the scheduled values of that moment, by snake_case field name; always all of them."""
@@ -27,9 +28,14 @@ Schedule = Callable[[int], dict[str, float]]
 class Published:
     """A policy as rollout workers are to use it from their next request on."""
 
-    weights: np.ndarray  # float32 [size], never written again
+    held: Weights
     knobs: Mapping[str, Any]
     version: int
+
+    @property
+    def weights(self) -> np.ndarray:
+        """f32 [size]; brought here where they are elsewhere. Raises LearnerLost where they are gone."""
+        return self.held.flat
 
 
 @dataclass
@@ -63,4 +69,4 @@ class Run:
             if frozen and policy in self.published:
                 continue
             knobs = self.knobs(policy, env_steps)
-            self.published[policy] = Published(self.learner.weights(policy), knobs, version)
+            self.published[policy] = Published(self.learner.publication(policy), knobs, version)

@@ -8,18 +8,10 @@ from typing import Any
 
 from rl_platform.data.moments import Moments
 from rl_platform.data.trajectory import Trajectory
+from rl_platform.workers.episode import Episode, packed, unpacked
 
 RETURN = "return"
 """The path under which moments of discounted returns are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """One finished episode of one environment."""
-
-    episode_return: float  # sum over agents
-    length: int  # env steps
-    agent_returns: dict[str, list[float]]  # by policy, one for each life of an agent
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -63,3 +55,32 @@ class Fragment:
     discarded: int = 0  # agent steps of open episodes that were abandoned since the last fragment
     moments: list[tuple[str, dict[str, Moments]]] = field(default_factory=list)  # policy, then by path
     seconds: float = 0.0  # that sampling took
+
+    def remote(self) -> list[RemoteTrajectory]:
+        """Of its trajectories, those that are elsewhere."""
+        return [each for each in self.trajectories.values() if isinstance(each, RemoteTrajectory)]
+
+
+Told = list[Any]
+"""A fragment without its data as Ray sends it in fewest bytes: of lists, numbers and names alone."""
+
+
+def told_of(fragment: Fragment) -> Told:
+    """Of a fragment with the heads of its trajectories."""
+    it = fragment
+    heads = [
+        [head.policy, head.version, head.source, head.sequence, head.steps]
+        for head in it.trajectories.values()
+    ]
+    episodes = packed(it.episodes)
+    return [heads, it.env_steps, it.agent_steps, episodes, it.discarded, it.moments, it.seconds]
+
+
+def fragment_of(told: Told, data: Any) -> Fragment:
+    """The inverse of `told_of`. ``data``: reference to the trajectories by policy."""
+    heads, env_steps, agent_steps, episodes, *others = told
+    trajectories = {
+        policy: RemoteTrajectory(policy, version, source, sequence, steps, data)
+        for policy, version, source, sequence, steps in heads
+    }
+    return Fragment(trajectories, env_steps, agent_steps, unpacked(episodes), *others)

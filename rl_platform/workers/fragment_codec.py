@@ -8,7 +8,8 @@ from typing import Any
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.trajectory_codec import decode_trajectory, encode_trajectory
 from rl_platform.data.tree import Tree
-from rl_platform.workers.fragment import Episode, Fragment, RemoteTrajectory, fetched
+from rl_platform.workers.episode import Episode
+from rl_platform.workers.fragment import Fragment, RemoteTrajectory, fetched
 from rl_platform.workers.moments_codec import decode_moments, encode_moments
 from rl_platform.workers.worker_gradients import WorkerGradient
 

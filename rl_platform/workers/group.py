@@ -10,25 +10,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from rl_platform.data.tree import Tree
 from rl_platform.workers.blueprint import Blueprint
-from rl_platform.workers.fragment import Fragment
+from rl_platform.workers.fragment import Fragment, fragment_of
 from rl_platform.workers.learner_process import LearnerBlueprint
 from rl_platform.workers.local import PublishedPolicy
+from rl_platform.workers.losses import LearnerLost
 from rl_platform.workers.member_states import restore_states, states_of
 from rl_platform.workers.members import Member, Members
 from rl_platform.workers.places import Places
-from rl_platform.workers.ray_session import RaySession
+from rl_platform.workers.ray_session import ARRAYS_STAY, RaySession
 from rl_platform.workers.remote_worker import Broken
+from rl_platform.workers.weights import RemoteWeights, Weights
 from rl_platform.workers.worker_losses import WorkerLost, first_line, lost_errors
 
 Ref = Any
 BY_VALUE_BYTES = 64 * 1024
-"""Weights up to this size travel inside the request; larger ones lie in the object store once."""
-INLINE_BYTES = 4096
-"""Holds what is told of a fragment; trajectories are larger."""
+"""Weights from this process up to this size travel inside the request; larger ones lie in the object store
+once.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +60,7 @@ class WorkerGroup:
         self._learning: tuple[type[Any], LearnerBlueprint] | None = None
         self.first_step_at: float | None = None
         self.places = Places()
-        self._weights: dict[str, tuple[int, Any]] = {}  # policy → version, weights as they are sent
+        self._weights: dict[str, tuple[Weights, Any]] = {}  # policy → weights, and as they are sent
 
     def learn(self, kind: type[Any], blueprint: LearnerBlueprint) -> None:
         """Be of this kind, which is told first what it learns: workers that are lost together, and act with
@@ -78,8 +78,7 @@ class WorkerGroup:
         placement = self.session.placement("rollouts")
         options = {"max_restarts": 0, "enable_task_events": False, **placement}
         if self.data_stays:
-            # Ray sends results of up to 100 kB to who asked for them, which is not who wants them.
-            options["runtime_env"] = {"env_vars": {"RAY_max_direct_call_object_size": str(INLINE_BYTES)}}
+            options["runtime_env"] = ARRAYS_STAY
         kind, *first = self._learning or (RolloutProcess,)
         process, parts = ray.remote(kind).options(**options), [ray.put(it) for it in (*first, self.blueprint)]
 
@@ -119,7 +118,7 @@ class WorkerGroup:
         loads, weights = [], []
         for policy, each in published.items():
             if member.known.get(policy) != each.version:
-                loads.append((policy, dict(each.knobs), each.version))
+                loads.append([policy, dict(each.knobs), each.version])
                 if not self.members.together:
                     weights.append(self._sent(policy, each))
                 member.known[policy] = each.version
@@ -130,7 +129,8 @@ class WorkerGroup:
     def receive(self, request: Request) -> Fragment:
         """The fragment, as soon as it is there.
 
-        Raises WorkerLost, and what `refuse_hopeless` raises.
+        Raises WorkerLost, what `refuse_hopeless` raises, and LearnerLost where the weights are gone that the
+        worker was to act with.
         """
         try:
             report = self.ray.get(request.report)
@@ -138,6 +138,9 @@ class WorkerGroup:
             data = None if self.data_stays or isinstance(report, Broken) else self.ray.get(request.data)
         except lost_errors(self.ray) as error:
             self.places.received(request.host)
+            # What is gone was an argument: the worker itself has answered.
+            if isinstance(error, self.ray.exceptions.RayTaskError):
+                raise self._without_weights(request, error) from error
             raise self._lost(request, first_line(error), None) from error
         if isinstance(report, Broken):
             self.places.received(request.host)
@@ -145,14 +148,11 @@ class WorkerGroup:
         member = self.members.by_number.get(request.worker)
         if member is not None and member.actor is request.actor:
             member.sequence, member.record.failures = member.sequence + 1, 0
+        fragment = fragment_of(report, request.data)
         if self.first_step_at is None:
-            self.first_step_at = time.perf_counter() - report.seconds
-        fragment: Fragment = report
-        if data is None:
-            heads = fragment.trajectories.values()
-            data = {each.policy: replace(each, data=request.data) for each in heads}
-        self.places.received(request.host, data.values() if self.data_stays else ())
-        return replace(fragment, trajectories=data)
+            self.first_step_at = time.perf_counter() - fragment.seconds
+        self.places.received(request.host, fragment.remote() if data is None else ())
+        return fragment if data is None else replace(fragment, trajectories=data)
 
     def resize(self, count: int) -> list[str]:
         """See `Members.resize`; with their hosts."""
@@ -182,12 +182,21 @@ class WorkerGroup:
         self.members.close()
 
     def _sent(self, policy: str, published: PublishedPolicy) -> Any:
-        version, sent = self._weights.get(policy, (None, None))
-        if version != published.version:
-            weights = np.asarray(published.weights)
-            sent = weights if weights.nbytes <= BY_VALUE_BYTES else self.ray.put(weights)
-            self._weights[policy] = (published.version, sent)
+        held, sent = self._weights.get(policy, (None, None))
+        if held is not published.held:
+            held = published.held
+            if isinstance(held, RemoteWeights):
+                sent = held.reference
+            else:
+                sent = held.flat if held.flat.nbytes <= BY_VALUE_BYTES else self.ray.put(held.flat)
+            self._weights[policy] = (held, sent)
         return sent
+
+    def _without_weights(self, request: Request, error: Any) -> LearnerLost:
+        member = self.members.by_number.get(request.worker)
+        if member is not None and member.actor is request.actor:
+            member.known.clear()
+        return LearnerLost(f"weights that the learner has published are gone: {first_line(error.cause)}")
 
     def _lost(self, request: Request, how: str, broken: Broken | None) -> WorkerLost:
         member = self.members.by_number.get(request.worker)

@@ -27,6 +27,7 @@ from rl_platform.workers.reassessment import Assessor, reassessed
 from rl_platform.workers.replay_draws import REPLAY
 from rl_platform.workers.shares import Part, Share
 from rl_platform.workers.units import RowUnits, SequenceUnits, Units
+from rl_platform.workers.weights import LocalWeights
 
 __all__ = ["Learner", "Learning"]
 
@@ -145,6 +146,10 @@ class Learner:
     def weights(self, policy: str) -> np.ndarray:
         """A copy of the flat parameter vector, float32 [size]."""
         return np.array(self.learners[policy].flat.cpu().numpy())
+
+    def publication(self, policy: str) -> LocalWeights:
+        """The present weights, as they are published."""
+        return LocalWeights(self.weights(policy), self.policies[policy].layout)
 
     def load_weights(self, policy: str, flat: np.ndarray) -> None:
         """Put weights in place of the learned ones (and of the target). Raises ValueError on another size."""

@@ -12,7 +12,6 @@ from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Knobs, Policy
 from rl_platform.workers.autograd_step import Precision
-from rl_platform.workers.learned import Learned
 from rl_platform.workers.learner import Learner
 from rl_platform.workers.losses import DataLost
 from rl_platform.workers.policy_learner import Learning
@@ -74,21 +73,16 @@ class LearnerProcess:
         """Functions are sent once: the learner tells objectives apart by identity."""
         self.kept[key] = value
 
-    def update(
-        self,
-        policy: str,
-        held: Sequence[Any],
-        recipe: Sequence[int],
-        objective: int,
-        arguments: Sequence[Any],
-    ) -> Learned:
-        """See `Learner.update`; ``held``: a reference to each trajectory, in a map by policy, or None.
+    def update(self, how: Sequence[Any], held: Sequence[Any], *there: Mapping[str, Trajectory]) -> list[Any]:
+        """See `Learner.update`; ``how``: policy, keys of the recipe, key of the objective, further arguments.
 
-        Raises DataLost, at all ranks, where one cannot get what it holds.
+        ``held``: a reference to each trajectory, in a map by policy, or None; ``there``: the maps themselves,
+        at a learner that is alone. Raises DataLost, at all ranks, where one cannot get what it holds.
         """
-        trajectories = self._fetched(policy, held)
+        policy, recipe, objective, *arguments = how
+        trajectories = [each[policy] for each in there] if there else self._fetched(policy, held)
         steps = [self.kept[key] for key in recipe]
-        return self.learner.update(policy, trajectories, steps, self.kept[objective], *arguments)
+        return list(self.learner.update(policy, trajectories, steps, self.kept[objective], *arguments))
 
     def update_on_samples(
         self,
@@ -98,11 +92,16 @@ class LearnerProcess:
         knobs: Knobs,
         target_columns: int | None,
         *parts: dict[str, Part],
-    ) -> Learned:
+    ) -> list[Any]:
         """See `Learner.update_on_samples`; ``parts``: what a sample that is in shards refers to."""
         columns = None if target_columns is None else self.kept[target_columns]
         samples = samples.of(parts) if isinstance(samples, RemoteSample) else samples
-        return self.learner.update_on_samples(policy, samples, self.kept[objective], knobs, columns)
+        return list(self.learner.update_on_samples(policy, samples, self.kept[objective], knobs, columns))
+
+    def publication(self, policy: str) -> tuple[list[Any], np.ndarray]:
+        """What is told of the present weights, and themselves apart: each goes to who wants it."""
+        weights = self.learner.publication(policy)
+        return weights.summary.told, weights.flat
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Any other method of the learner."""

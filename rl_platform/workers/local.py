@@ -6,14 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import numpy as np
-
 from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import EnvironmentAdapter
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 from rl_platform.workers.fragment import Fragment
 from rl_platform.workers.rollout_worker import RolloutWorker
+from rl_platform.workers.weights import Weights
 from rl_platform.workers.worker_gradients import Differentiator
 
 
@@ -21,7 +20,7 @@ class PublishedPolicy(Protocol):
     """A policy as the next request carries it."""
 
     @property
-    def weights(self) -> np.ndarray: ...
+    def held(self) -> Weights: ...
 
     @property
     def knobs(self) -> Mapping[str, Any]: ...
@@ -71,7 +70,7 @@ class LocalWorkers:
         for policy, actor in self.worker.actors.items():
             if actor.version != published[policy].version:
                 mine = published[policy]
-                self.worker.load(policy, mine.weights, mine.knobs, mine.version)
+                self.worker.load(policy, mine.held.flat, mine.knobs, mine.version)
         if self.first_step_at is None:
             self.first_step_at = time.perf_counter()
         return self.worker.sample(ticks)

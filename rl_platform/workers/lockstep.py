@@ -16,7 +16,7 @@ from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, EnvironmentFa
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 from rl_platform.workers.columns import VALUE, Columns, End, Identity
-from rl_platform.workers.fragment import Episode
+from rl_platform.workers.episode import Episode
 from rl_platform.workers.last_values import final_of
 from rl_platform.workers.observation_checks import ObservationChecks
 

@@ -40,6 +40,13 @@ PATIENT = {
 FAIR = {"RAY_worker_niceness": "0"}
 """At Ray's niceness of 15, workers beside anything else, the driver for one, hardly get to run."""
 
+INLINE_BYTES = 1024
+"""Holds what is told of a fragment or of weights; arrays that stay are larger."""
+ARRAYS_STAY = {"env_vars": {"RAY_max_direct_call_object_size": str(INLINE_BYTES)}}
+"""The runtime environment of a process whose results stay with it: Ray sends those of up to 100 kB to who
+asked for them, which is not who wants them.
+"""
+
 
 class RaySession:
     """Joins the cluster of ``RAY_ADDRESS``, or whose head this machine is, or this process's own Ray;

@@ -24,9 +24,10 @@ from rl_platform.workers.learner_process import LearnerBlueprint, LearnerProcess
 from rl_platform.workers.losses import DataLost, LearnerLost
 from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.process_group import PeerLost
-from rl_platform.workers.ray_session import RaySession
+from rl_platform.workers.ray_session import ARRAYS_STAY, RaySession
 from rl_platform.workers.remote_sample import RemoteSample
 from rl_platform.workers.shares import dealt
+from rl_platform.workers.weights import LocalWeights, RemoteWeights, Weights
 
 
 class RanksDiffer(Exception):
@@ -82,14 +83,18 @@ class RemoteLearner:
         ]
         holders = self._holders(trajectories)
         keys, key = [self._key(step) for step in recipe], self._key(objective)
-        asked = []
+        how, asked = [policy, keys, key, *arguments], []
+        if len(self._ranks) == 1:
+            # References that are arguments themselves are sent in a tenth of the bytes, and need not be alike
+            # at several ranks, of which none may begin where another lacks something.
+            return self.learned([self._ranks[0].update.remote(how, [], *references)])
         for rank, actor in enumerate(self._ranks):
             held = [
                 reference if holder in (rank, None) else None
                 for reference, holder in zip(references, holders, strict=True)
             ]
-            asked.append(actor.update.remote(policy, held, keys, key, arguments))
-        return together(self._answers(asked))
+            asked.append(actor.update.remote(how, held))
+        return self.learned(asked)
 
     def update_on_samples(
         self,
@@ -124,7 +129,7 @@ class RemoteLearner:
 
     def learned(self, asked: list[Any]) -> Learned:
         """What has come of it. Raises DataLost too."""
-        return together(self._answers(asked))
+        return together([Learned(*each) for each in self._answers(asked)])
 
     def apply(self, policy: str, gradient: np.ndarray, knobs: Knobs) -> float:
         """See `Learner.apply`."""
@@ -138,11 +143,16 @@ class RemoteLearner:
 
     def weights(self, policy: str) -> np.ndarray:
         """See `Learner.weights`; before the start, those that the learner will begin with."""
+        return self.publication(policy).flat
+
+    def publication(self, policy: str) -> Weights:
+        """See `Learner.publication`: what is told of the weights is here, they themselves stay."""
         if not self._ranks:
             seed = policy_seed(self.blueprint.seed, list(self.policies).index(policy))
-            return self.policies[policy].layout.initial(seed)
-        weights: np.ndarray = self._answers([self._ranks[0].call.remote("weights", policy)])[0]
-        return weights
+            layout = self.policies[policy].layout
+            return LocalWeights(layout.initial(seed), layout)
+        told, flat = self._ranks[0].publication.options(num_returns=2).remote(policy)
+        return RemoteWeights(self.ray, flat, self._answers([told])[0])
 
     def load_weights(self, policy: str, flat: np.ndarray) -> None:
         """See `Learner.load_weights`."""
@@ -168,6 +178,7 @@ class RemoteLearner:
     def _made(self) -> list[Any]:
         """Fresh processes, in the order of their ranks."""
         options = {**self.session.placement("learner"), "num_gpus": self.gpus, "max_restarts": 0}
+        options["runtime_env"] = ARRAYS_STAY
         process = self.ray.remote(LearnerProcess).options(**options)
         return [process.remote(self.blueprint) for _ in range(self.replicas)]
 
@@ -199,6 +210,8 @@ class RemoteLearner:
                 answers[ready] = self.ray.get(ready)
             self._joining = []
             return [answers[each] for each in asked]
+        except errors.ObjectLostError as error:  # also where it was an argument
+            raise DataLost(str(error)) from error
         except errors.RayTaskError as error:
             cause = error.as_instanceof_cause()
             if isinstance(cause, PeerLost):
@@ -206,8 +219,6 @@ class RemoteLearner:
             raise cause from None
         except errors.RayActorError as error:
             raise LearnerLost(f"the learner's process is gone: {_line(error)}") from error
-        except errors.ObjectLostError as error:
-            raise DataLost(str(error)) from error
 
 
 def _line(error: Exception) -> str:

@@ -21,7 +21,7 @@ from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.workers.blueprint import Blueprint
-from rl_platform.workers.fragment import Fragment, fetched, head_of
+from rl_platform.workers.fragment import Told, fetched, head_of, told_of
 from rl_platform.workers.rollout_worker import RolloutWorker
 
 HUNG = 70  # exit code of a worker whose environment never came back to Python
@@ -36,10 +36,10 @@ class Broken:
     traceback: str
 
 
-Loads = list[tuple[str, Mapping[str, Any], int]]
+Loads = list[list[Any]]
 """Policy, knobs and version of each weights vector that comes with a request."""
-Report = Fragment | Broken
-"""A fragment with the heads of its trajectories, which travel apart."""
+Report = Told | Broken
+"""What is told of a fragment; its trajectories travel apart."""
 
 
 class RemoteWorker:
@@ -109,7 +109,7 @@ class RemoteWorker:
 
 def _sample(
     worker: RolloutWorker, ticks: int, loads: Loads, weights: tuple[np.ndarray, ...]
-) -> tuple[Fragment, Mapping[str, Trajectory]]:
+) -> tuple[Told, Mapping[str, Trajectory]]:
     for (policy, knobs, version), flat in zip(loads, weights, strict=True):
         worker.load(policy, flat, knobs, version)
     began = time.perf_counter()
@@ -117,7 +117,7 @@ def _sample(
     seconds = time.perf_counter() - began
     data = {policy: fetched(trajectory) for policy, trajectory in fragment.trajectories.items()}
     heads = {policy: head_of(trajectory) for policy, trajectory in data.items()}
-    return replace(fragment, trajectories=heads, seconds=seconds), data
+    return told_of(replace(fragment, trajectories=heads, seconds=seconds)), data
 
 
 def _leave(message: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from rl_platform.data.recipe import TransitionFn
 from rl_platform.data.tree import Tree
-from rl_platform.workers.ray_session import RaySession
+from rl_platform.workers.ray_session import ARRAYS_STAY, RaySession
 from rl_platform.workers.remote_sample import RemoteSample
 from rl_platform.workers.replay_draws import Share
 from rl_platform.workers.replay_shard import Answer, Asked, Fill, ReplayShard, ShardBlueprint
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 Ref = Any
 MOST_UNANSWERED = 8
 """So many fragments and priorities are on their way to one shard; then whoever brings more has to wait."""
-INLINE_BYTES = 4096
 """Holds what a shard says of a sample; samples are larger."""
 GIVE_UP = 4
 """Where a shard is lost so many times in a row without an answer, the run ends."""
@@ -103,10 +102,8 @@ class ReplayShards:
         import ray
 
         self.ray = ray
-        # Ray sends results of up to 100 kB to who asked for them, which is not who wants them.
-        environment = {"env_vars": {"RAY_max_direct_call_object_size": str(INLINE_BYTES)}}
         options = {"max_restarts": 0, "enable_task_events": False, "scheduling_strategy": "SPREAD"}
-        options |= {**self.session.placement("replay"), "runtime_env": environment}
+        options |= {**self.session.placement("replay"), "runtime_env": ARRAYS_STAY}
         self._actor = ray.remote(ReplayShard).options(memory=self.blueprint.nbytes, **options)
         for shard in self.shards:
             self._make(shard)

@@ -15,7 +15,8 @@ from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 from rl_platform.workers.array_documents import join_arrays, split_arrays
 from rl_platform.workers.columns import Identity
-from rl_platform.workers.fragment import Episode, Fragment
+from rl_platform.workers.episode import Episode
+from rl_platform.workers.fragment import Fragment
 from rl_platform.workers.lockstep import LockstepSampler
 from rl_platform.workers.return_moments import MomentCounter
 from rl_platform.workers.scattered import ScatteredSampler

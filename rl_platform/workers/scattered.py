@@ -15,7 +15,7 @@ from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, EnvironmentFa
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 from rl_platform.workers.columns import Identity
-from rl_platform.workers.fragment import Episode
+from rl_platform.workers.episode import Episode
 from rl_platform.workers.lane_book import LaneBook
 from rl_platform.workers.observation_checks import ObservationChecks
 

@@ -12,14 +12,15 @@ from rl_platform.data.spaces import Leaf, Spaces
 from rl_platform.driver.collapse import Collapse, Part, parts_of
 from rl_platform.models.build import actor_critic_policy, q_policy
 from rl_platform.models.policy import Policy
+from rl_platform.workers.weights import WeightSummary, summary_of
 from tests.models import policies as p
 
-PART = Part("the layer that chooses actions of policy 'default'", (slice(0, 2),))
+PART = Part("the layer that chooses actions of policy 'default'", (0,))
 """Of a vector of three, whose last entry is another layer's."""
 
 
-def weights(*values: float) -> dict[str, np.ndarray]:
-    return {"default": np.array(values, np.float32)}
+def weights(*values: float) -> dict[str, WeightSummary]:
+    return {"default": summary_of(np.array(values, np.float32), [slice(0, 2), slice(2, 3)])}
 
 
 def told(
@@ -119,8 +120,8 @@ def test_every_built_in_network_is_watched_but_for_the_critics_layer(
     policy = build(Spaces(dict(observation), p.DISCRETE), model)
     choice, below = parts_of("default", policy)
     assert "chooses actions" in choice.name
-    watched = {where.start for part in (choice, below) for where in part.matrices}
-    left = {path for path, where in policy.layout.slices.items() if where.start not in watched}
+    watched = {*choice.matrices, *below.matrices}
+    left = {path for position, path in enumerate(policy.layout.slices) if position not in watched}
     biases = {path for path in left if path.endswith(("/b", "log_std"))}
     assert {path.rpartition("head/")[2] for path in left - biases} <= {"value/w"}
     assert len(choice.matrices) == 1

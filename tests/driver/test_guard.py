@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rl_platform.driver.guard import Bounds, DivergenceGuard, Observed, episode_bound
 from rl_platform.spec.conditions import FailureReason
+from rl_platform.workers.weights import WeightSummary, summary_of
 
 
 def report(
@@ -26,8 +27,8 @@ def report(
     )
 
 
-def flat(*values: float) -> dict[str, np.ndarray]:
-    return {"default": np.array(values, np.float32)}
+def flat(*values: float) -> dict[str, WeightSummary]:
+    return {"default": summary_of(np.array(values, np.float32), [slice(0, len(values))])}
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -11,11 +11,15 @@ import pytest
 
 from rl_platform.driver.building import assemble
 from rl_platform.driver.train import TrainingFailed, train
+from rl_platform.execution.run import Published
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import read_reports
 from rl_platform.tracking.report import Report
 from rl_platform.workers.fragment import RemoteTrajectory, fetched
 from rl_platform.workers.group import WorkerGroup
+from rl_platform.workers.losses import LearnerLost
+from rl_platform.workers.remote_learner import RemoteLearner
+from rl_platform.workers.weights import RemoteWeights
 from tests.integration.probes import PPO, job
 from tests.integration.ray_here import ray_here as ray_here
 from tests.integration.test_ray_of_its_own import command, descendants
@@ -89,3 +93,27 @@ def test_a_killed_learner_begins_again_at_the_last_checkpoint(at: int, tmp_path:
 def test_a_learner_that_is_always_lost_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="the learner's process is gone"):
         train(small(), tmp_path / "run", on_report=LearnerKiller(1, times=9))
+
+
+def test_weights_that_cannot_be_had_are_no_loss_of_the_worker() -> None:
+    made = assemble(small())
+    workers, learner = made.workers, made.run.learner
+    assert isinstance(workers, WorkerGroup)
+    assert isinstance(learner, RemoteLearner)
+    made.start()
+    try:
+        _, never = learner._ranks[0].publication.options(num_returns=2).remote("default")
+        learner.close()
+        told = made.run.published["default"].held.summary.told
+        lost = Published(RemoteWeights(learner.ray, never, told), {}, 1)
+        with pytest.raises(LearnerLost, match="weights that the learner has published are gone"):
+            _ = lost.weights
+        request = workers.request(0, 8, {"default": lost})
+        with pytest.raises(LearnerLost, match="weights that the learner has published are gone"):
+            workers.receive(request)
+        learner.start()
+        made.run.publish(1, 0)
+        assert workers.receive(workers.request(0, 8, made.run.published)).env_steps == 32
+        assert workers.losses() == 0
+    finally:
+        made.close()
