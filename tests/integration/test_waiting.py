@@ -1,0 +1,95 @@
+"""A slow worker holds up no other, and a driver with nothing to do sleeps."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rl_platform.driver.building import Assembly, assemble
+from rl_platform.workers.fragment import Fragment
+from rl_platform.workers.group import Request, WorkerGroup
+from tests.integration.probes import job
+from tests.integration.ray_here import ray_here as ray_here
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+SECONDS = 6.0
+
+
+@contextmanager
+def running(workers: int, ticks: int, **kwargs: Any) -> Iterator[Assembly]:
+    environment = {"entrypoint": "tests.integration.sleepers:Sleeper", "kwargs": kwargs}
+    algorithm = {"impala": {"batchSize": 256, "fragmentLength": ticks}}
+    made = assemble(job(environment, algorithm, rollouts={"replicas": workers, "envsPerWorker": 1}))
+    made.start()
+    try:
+        made.workers.reset(0)
+        yield made
+    finally:
+        made.close()
+
+
+def share_kept(place: Path, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Env steps that came, of those that the workers made by their own clocks for as long as they sampled."""
+    steps, seconds = Counter[int](), defaultdict[int, float](float)
+    times: list[tuple[float, int]] = []
+    receive = WorkerGroup.receive
+
+    def noted(group: WorkerGroup, request: Request) -> Fragment:
+        fragment = receive(group, request)
+        steps[request.worker] += fragment.env_steps
+        seconds[request.worker] += fragment.seconds
+        if len(steps) == 4:
+            times.append((time.perf_counter(), fragment.env_steps))
+        return fragment
+
+    monkeypatch.setattr(WorkerGroup, "receive", noted)
+    folder = place / str(os.getpid())
+    folder.mkdir(parents=True)
+    with running(4, 16, seconds=0.005, folder=str(folder), slower=10) as made:
+        for _ in made.plan:
+            if times and times[-1][0] - times[0][0] > SECONDS:
+                break
+    monkeypatch.undo()
+    own = [steps[worker] / seconds[worker] for worker in range(4)]
+    assert max(own) > 5 * min(own), "one is much slower than the others"
+    return sum(count for _, count in times[1:]) / (times[-1][0] - times[0][0]) / sum(own)
+
+
+def test_a_worker_ten_times_slower_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    best = 0.0
+    for attempt in range(3):
+        best = max(best, share_kept(tmp_path / str(attempt), monkeypatch))
+        if best >= 0.85:
+            return
+    raise AssertionError(f"of what the workers could sample, {best:.0%} came")
+
+
+def test_a_driver_that_waits_sleeps() -> None:
+    with running(2, 40, seconds=0.5) as made:
+        group, waits, began, processor = made.workers, 0, 0.0, 0.0
+        assert isinstance(group, WorkerGroup)
+        plain = made.plan.wait
+        assert plain is not None
+
+        def counted(refs: list[Any], limit: float) -> Any:
+            nonlocal waits
+            waits += 1
+            return plain(refs, limit)
+
+        made.plan.wait = counted
+        for _ in made.plan:
+            now = time.perf_counter()
+            if not began and len(group.ready()) == 2:
+                began, processor, waits = now, time.process_time(), 0
+            if began and now - began > SECONDS:
+                break
+        assert waits <= 2 * SECONDS, f"{waits} times in {SECONDS} seconds"
+        share = (time.process_time() - processor) / (time.perf_counter() - began)
+        assert share < 0.05, f"{share:.1%} of a core"
