@@ -7,6 +7,7 @@ from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op
 from rl_platform.execution.run import Run
+from rl_platform.workers.learned import RemoteRows
 from rl_platform.workers.learner import Learner
 from rl_platform.workers.losses import DataLost
 from rl_platform.workers.objective import Objective, TargetColumns
@@ -34,7 +35,7 @@ def train_one_step(
     def train(item: Item, counters: Counters) -> list[Item]:
         scheduled = run.schedule(counters.env_steps)
         stats: dict[str, float] = {}
-        rows: dict[str, Tree] = {}
+        rows: dict[str, Tree | RemoteRows] = {}
         steps = 0
         for policy in run.trained:
             knobs = {**run.published[policy].knobs, **scheduled}

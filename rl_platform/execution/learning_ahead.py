@@ -21,7 +21,7 @@ from rl_platform.execution.plan import Flow
 from rl_platform.execution.run import Run
 from rl_platform.models.policy import Knobs
 from rl_platform.workers.group import WorkerGroup
-from rl_platform.workers.learned import Learned
+from rl_platform.workers.learned import Learned, RemoteRows
 from rl_platform.workers.learner import Learner
 from rl_platform.workers.losses import DataLost, LearnerLost
 from rl_platform.workers.objective import Objective, TargetColumns
@@ -80,7 +80,7 @@ def submit(run: Run, ahead: Queue, objective: Objective, target_columns: TargetC
             what = (policy, sample, objective, knobs, target_columns)
             if isinstance(run.learner, RemoteLearner):
                 asked = run.learner.ask_on_samples(*what)
-                pending.ref = pending.ref or asked[0]
+                pending.ref = pending.ref or asked.told[0]
                 pending.learn[policy] = partial(run.learner.learned, asked)
             else:
                 pending.learn[policy] = partial(_learn_here, run.learner, *what)
@@ -156,7 +156,7 @@ class Updates:
 
     def _learned(self, pending: Pending, counters: Counters) -> Item | None:
         stats: dict[str, float] = {}
-        rows: dict[str, Tree] = {}
+        rows: dict[str, Tree | RemoteRows] = {}
         steps = 0
         for policy, learn in pending.learn.items():
             try:

@@ -1,5 +1,5 @@
-"""Replay in other processes: what `rl_platform.execution.replay` does, over shards. Only references, masses
-and priorities pass this process.
+"""Replay in other processes: what `rl_platform.execution.replay` does, over shards. Only references and
+masses pass this process.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def prioritize_in_shards(shards: ReplayShards) -> Callable[[Item, Counters], lis
     def update(item: Item, counters: Counters) -> list[Item]:
         for policy, sample in item.info["samples"].items():
             if policy in item.info["rows"]:
-                shards.update_priorities(sample, item.info["rows"][policy]["td_error"])
+                shards.update_priorities(sample, item.info["rows"][policy])
         item.info["stats"]["replay/late_priorities"] = float(count(shards, counters))
         return [item]
 

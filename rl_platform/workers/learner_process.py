@@ -87,16 +87,28 @@ class LearnerProcess:
     def update_on_samples(
         self,
         policy: str,
-        samples: Tree | RemoteSample,
+        samples: Tree,
+        objective: int,
+        knobs: Knobs,
+        target_columns: int | None,
+    ) -> list[Any]:
+        """See `Learner.update_on_samples`."""
+        columns = None if target_columns is None else self.kept[target_columns]
+        return list(self.learner.update_on_samples(policy, samples, self.kept[objective], knobs, columns))
+
+    def update_on_parts(
+        self,
+        policy: str,
+        samples: RemoteSample,
         objective: int,
         knobs: Knobs,
         target_columns: int | None,
         *parts: dict[str, Part],
-    ) -> list[Any]:
-        """See `Learner.update_on_samples`; ``parts``: what a sample that is in shards refers to."""
-        columns = None if target_columns is None else self.kept[target_columns]
-        samples = samples.of(parts) if isinstance(samples, RemoteSample) else samples
-        return list(self.learner.update_on_samples(policy, samples, self.kept[objective], knobs, columns))
+    ) -> tuple[list[Any], Tree]:
+        """The same with a sample that is in shards, of ``parts``. The rows apart: shards want them."""
+        whole = samples.of(parts)
+        steps, stats, rows = self.update_on_samples(policy, whole, objective, knobs, target_columns)
+        return [steps, stats, {}], rows
 
     def publication(self, policy: str) -> tuple[list[Any], np.ndarray]:
         """What is told of the present weights, and themselves apart: each goes to who wants it."""

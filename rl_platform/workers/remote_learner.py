@@ -8,7 +8,7 @@ Nothing of Ray is imported before they are started, and nothing of torch in this
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Knobs
 from rl_platform.workers.fragment import RemoteTrajectory
-from rl_platform.workers.learned import Learned, together
+from rl_platform.workers.learned import Learned, RemoteRows, together
 from rl_platform.workers.learner import policy_seed
 from rl_platform.workers.learner_process import LearnerBlueprint, LearnerProcess
 from rl_platform.workers.losses import DataLost, LearnerLost
@@ -32,6 +32,14 @@ from rl_platform.workers.weights import LocalWeights, RemoteWeights, Weights
 
 class RanksDiffer(Exception):
     """The learner's replicas should hold equal parameters, and do not."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What the ranks will say of samples, in their order, and where their rows stay: references."""
+
+    told: list[Any]
+    rows: RemoteRows | None = None
 
 
 class RemoteLearner:
@@ -87,14 +95,14 @@ class RemoteLearner:
         if len(self._ranks) == 1:
             # References that are arguments themselves are sent in a tenth of the bytes, and need not be alike
             # at several ranks, of which none may begin where another lacks something.
-            return self.learned([self._ranks[0].update.remote(how, [], *references)])
+            return self.learned(Asked([self._ranks[0].update.remote(how, [], *references)]))
         for rank, actor in enumerate(self._ranks):
             held = [
                 reference if holder in (rank, None) else None
                 for reference, holder in zip(references, holders, strict=True)
             ]
             asked.append(actor.update.remote(how, held))
-        return self.learned(asked)
+        return self.learned(Asked(asked))
 
     def update_on_samples(
         self,
@@ -114,22 +122,26 @@ class RemoteLearner:
         objective: Objective,
         knobs: Knobs,
         target_columns: TargetColumns | None = None,
-    ) -> list[Any]:
-        """The same, not waited for: what `learned` takes, of which the first is ready when all will be."""
+    ) -> Asked:
+        """The same, not waited for: what `learned` takes. The first of ``told`` is ready when all will be."""
         columns = None if target_columns is None else self._key(target_columns)
-        parts: tuple[Any, ...] = ()
-        if isinstance(samples, RemoteSample):
-            samples, parts = replace(samples, parts=()), samples.parts
         key = self._key(objective)
+        if isinstance(samples, RemoteSample):
+            head, parts = replace(samples, parts=()), samples.parts
+            pairs = [
+                actor.update_on_parts.options(num_returns=2).remote(policy, head, key, knobs, columns, *parts)
+                for actor in self._ranks
+            ]
+            return Asked([told for told, _ in pairs], RemoteRows(tuple(rows for _, rows in pairs)))
         there = samples if len(self._ranks) == 1 else self.ray.put(samples)
-        return [
-            actor.update_on_samples.remote(policy, there, key, knobs, columns, *parts)
-            for actor in self._ranks
-        ]
+        return Asked(
+            [actor.update_on_samples.remote(policy, there, key, knobs, columns) for actor in self._ranks]
+        )
 
-    def learned(self, asked: list[Any]) -> Learned:
+    def learned(self, asked: Asked) -> Learned:
         """What has come of it. Raises DataLost too."""
-        return together([Learned(*each) for each in self._answers(asked)])
+        learned = together([Learned(*each) for each in self._answers(asked.told)])
+        return learned if asked.rows is None else learned._replace(rows=asked.rows)
 
     def apply(self, policy: str, gradient: np.ndarray, knobs: Knobs) -> float:
         """See `Learner.apply`."""

@@ -15,6 +15,7 @@ import numpy as np
 from rl_platform.data.recipe import TransitionFn
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.tree import Tree
+from rl_platform.workers.learned import interleaved
 from rl_platform.workers.replay_buffer import Part, ReplayBuffer
 from rl_platform.workers.replay_draws import SERIAL, SLOT, Draws, Share
 
@@ -92,11 +93,14 @@ class ReplayShard:
             del self.drawn[next(iter(self.drawn))]
         return sum(len(where) for where, _ in parts.values()), parts
 
-    def update_priorities(self, policy: str, number: int, errors: np.ndarray) -> Answer:
-        """New temporal differences [U, B] of a sample, of which this shard takes those that are its own."""
+    def update_priorities(self, policy: str, number: int, *parts: Tree) -> Answer:
+        """What each rank has learned of a sample; of the new temporal differences [U, B] this shard takes
+        those of its own transitions.
+        """
         where, whose = self.drawn.pop((policy, number), (None, {}))
         if where is None:
             return self.answer()
+        errors = interleaved(parts)["td_error"]
         return self.answer(self.buffers[policy].update_priorities(whose, errors.reshape(-1)[where]))
 
     def answer(self, late: int = 0) -> Answer:

@@ -1,6 +1,6 @@
 """Replay shards as Ray actors: fragments go to them from the workers, samples from them to the learner.
 
-This process sends references, masses and priorities, and is told how full each shard is. A shard that is lost
+This process sends references and masses, and is told how full each shard is. A shard that is lost
 comes back empty. Nothing of Ray is imported before they are started.
 """
 
@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from rl_platform.data.recipe import TransitionFn
 from rl_platform.data.tree import Tree
+from rl_platform.workers.learned import RemoteRows
 from rl_platform.workers.ray_session import ARRAYS_STAY, RaySession
 from rl_platform.workers.remote_sample import RemoteSample
 from rl_platform.workers.replay_draws import Share
@@ -184,12 +183,13 @@ class ReplayShards:
             for policy, number in draw.numbers.items()
         }
 
-    def update_priorities(self, sample: RemoteSample, errors: np.ndarray) -> None:
-        """New temporal differences [U, B] of a sample."""
+    def update_priorities(self, sample: RemoteSample, rows: Tree | RemoteRows) -> None:
+        """What was learned of a sample, with its new temporal differences, [U, B]."""
+        parts = rows.parts if isinstance(rows, RemoteRows) else (rows,)
         for number in sample.shards:
             shard = self.shards[number]
             self._hear(shard, MOST_UNANSWERED - 1)
-            answer = shard.actor.update_priorities.remote(sample.policy, sample.number, errors)
+            answer = shard.actor.update_priorities.remote(sample.policy, sample.number, *parts)
             shard.answers.append((answer, 0))
 
     def snapshot(self, policy: str) -> list[tuple[dict[str, Any], Tree]]:
@@ -239,7 +239,7 @@ class ReplayShards:
             self._lost(shard, error)
             return
         except self.ray.exceptions.ObjectLostError as error:
-            log.warning("a fragment is lost on its way to replay shard %d: %s", shard.number, error)
+            log.warning("data is lost on its way to replay shard %d: %s", shard.number, error)
             self.tally.drop(DATA_LOST, agent_steps)
             shard.answers.popleft()
             return

@@ -104,7 +104,7 @@ def test_new_priorities_come_to_those_that_were_drawn() -> None:
     sample = drawn(shards, 1, (1, 4))
     assert sorted(sample["x"][0]) == [0, 1, 2, 3], "a stretch each"
     for shard in shards:
-        assert shard.update_priorities("it", 1, sample["x"].astype(np.float32)).late == 0
+        assert shard.update_priorities("it", 1, {"td_error": sample["x"].astype(np.float32)}).late == 0
     weights = [shard.buffers["it"].drawing.snapshot(2)[1][PRIORITY] for shard in shards]
     np.testing.assert_allclose(np.concatenate(weights), np.power(np.arange(4) + 1e-6, 0.6), rtol=1e-4)
 
@@ -113,9 +113,9 @@ def test_what_is_overwritten_or_was_drawn_long_ago_keeps_its_priority() -> None:
     (shard,) = shards_of([[1.0, 1.0, 1.0]], prioritized=True)
     drawn([shard], 1, (1, 3))
     shard.add(["it"], 0, {"it": transitions([1.0, 1.0], 3, True)})  # type: ignore[dict-item]
-    assert shard.update_priorities("it", 1, np.full((1, 3), 9.0)).late == 2
+    assert shard.update_priorities("it", 1, {"td_error": np.full((1, 3), 9.0)}).late == 2
     for number in range(2, MOST_DRAWN + 3):
         drawn([shard], number, (1, 3))
     before = shard.answer().fills
-    assert shard.update_priorities("it", 2, np.full((1, 3), 90.0)).fills == before
-    assert shard.update_priorities("it", MOST_DRAWN, np.full((1, 3), 90.0)).fills != before
+    assert shard.update_priorities("it", 2, {"td_error": np.full((1, 3), 90.0)}).fills == before
+    assert shard.update_priorities("it", MOST_DRAWN, {"td_error": np.full((1, 3), 90.0)}).fills != before
