@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import re
 import sys
 import time
@@ -137,8 +138,9 @@ def in_one_process(load: Workload) -> tuple[float, float, float, int]:
         def counted(ticks: int) -> Any:
             nonlocal nbytes, seen
             fragment = sample(ticks)
-            nbytes += sum(each.nbytes for each in fragment.trajectories.values())
-            seen += 1
+            if seen < 3:  # before the clock starts
+                nbytes += sum(len(pickle.dumps(each, 5)) for each in fragment.trajectories.values())
+                seen += 1
             return fragment
 
         worker.sample = counted  # type: ignore[method-assign]
@@ -152,13 +154,15 @@ def in_one_process(load: Workload) -> tuple[float, float, float, int]:
     return acting[0] / steps, learning[0] / steps, nbytes / (seen * load.fragment * ENVS), size
 
 
-def passed(made: Assembly, seconds: float, begin: Any = lambda: None) -> tuple[float, int]:
-    """Run the plan so long, once all workers have answered and something was learned: seconds, env steps."""
+def passed(
+    made: Assembly, seconds: float, begin: Any = lambda: None, learns: bool = True
+) -> tuple[float, int]:
+    """Run the plan so long, once all workers have answered and it ``learns``: seconds, env steps."""
     began, steps, counters = 0.0, 0, made.plan.counters
     for _ in made.plan:
         group, now = made.workers, time.perf_counter()
         up = not isinstance(group, WorkerGroup) or all(it.host for it in group.members.by_number.values())
-        if not began and up and counters.updates > 1:
+        if not began and up and (counters.updates > 1 or not learns):
             began, steps = now, counters.env_steps
             begin()
         if began and now - began > seconds:
@@ -215,7 +219,7 @@ def curve(ticks: int, counts: Sequence[int], milliseconds: float, seconds: float
             into.append((time.thread_time(), time.process_time(), workers_cpu()))
 
         try:
-            spent, steps = passed(made, seconds, mark)
+            spent, steps = passed(made, seconds, mark, learns=False)
             mark()
         finally:
             made.close()

@@ -67,7 +67,10 @@ class Run:
         """The exit code after a signal; nothing of the run is alive a minute later."""
         os.kill(self.process.pid, number)
         code = self.process.wait(240)
-        awaited(lambda: not self.family(), seconds=60)
+        try:
+            awaited(lambda: not self.family(), seconds=60)
+        except AssertionError:
+            raise AssertionError([(pid, command(pid)) for pid in self.family()]) from None
         return code
 
     def result(self) -> Result:
