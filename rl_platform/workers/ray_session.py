@@ -37,6 +37,8 @@ PATIENT = {
     "RAY_worker_register_timeout_seconds": "300",
 }
 """A machine under load takes its time to start things."""
+BRIEF = {"RAY_gcs_rpc_server_reconnect_timeout_s": "30"}
+"""A Ray of a run's own that was killed does not come back: its rest looks for it no longer than that."""
 FAIR = {"RAY_worker_niceness": "0"}
 """At Ray's niceness of 15, workers beside anything else, the driver for one, hardly get to run."""
 
@@ -81,6 +83,8 @@ class RaySession:
                 log.info("joining the Ray cluster at %s", address)
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
+                for name, value in BRIEF.items():
+                    os.environ.setdefault(name, value)
                 self._folder = _short_folder()
                 _start(self._folder, self.store_bytes, self.cpus)
         self._connected = True

@@ -80,10 +80,10 @@ def test_every_transition_is_in_one_shard_or_overwritten(capacity: int) -> None:
     steps: dict[int, list[int]] = {}
     for own, step in np.concatenate(found).astype(int).tolist():
         steps.setdefault(own, []).append(step)
-    assert len(steps) == 6
-    if counters.overwritten:
+    if counters.overwritten:  # perhaps all of a worker that was slower
         assert sum(sizes) == capacity
     else:
+        assert len(steps) == 6
         for each in steps.values():  # a step is shown before it is taken
             assert sorted(each) == list(range(len(each)))
 
