@@ -96,7 +96,7 @@ test: $(SETUP) ## every check and every quick test
 test-ray: $(SETUP) ## rollout workers, replay and learners as real Ray processes, killed and resized
 	@$(PYTEST) -n 2 --dist loadfile --durations 15 -m "ray and not learning and not soak"
 
-test-long: $(SETUP) ## whole runs: killed at random, from a wheel, with servers that go away, as the README says
+test-long: $(SETUP) ## whole runs: from a wheel, to an object store, with servers that go away, as the README says
 	@$(PYTEST) -n 2 --dist loadfile --durations 15 -m "long and not ray"
 
 control-plane: $(CONTROL_PLANE)/etcd $(CONTROL_PLANE)/kube-apiserver ## build etcd and kube-apiserver for the tests (needs Go 1.26)

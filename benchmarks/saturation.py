@@ -30,6 +30,7 @@ from remote_workers import sampling, started
 from rl_platform.driver.building import Assembly
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.workers.group import WorkerGroup
+from rl_platform.workers.local import LocalWorkers
 from rl_platform.workers.ray_session import RaySession
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "scaling.md"
@@ -132,7 +133,8 @@ def in_one_process(load: Workload) -> tuple[float, float, float, int]:
     made = started(job(load, 0))
     acting, learning, nbytes, seen = [0.0], [0.0], 0, 0
     try:
-        worker, learner = made.workers.worker, made.run.learner  # type: ignore[union-attr]
+        assert isinstance(made.workers, LocalWorkers)
+        worker, learner = made.workers.worker, made.run.learner
         sample = worker.sample
 
         def counted(ticks: int) -> Any:
@@ -143,7 +145,7 @@ def in_one_process(load: Workload) -> tuple[float, float, float, int]:
                 seen += 1
             return fragment
 
-        worker.sample = counted  # type: ignore[method-assign]
+        setattr(worker, "sample", counted)  # noqa: B010 - a method is replaced
         with timed(worker, "sample", acting), timed(learner, "update", learning):
             _, steps = passed(
                 made, load.seconds, lambda: (acting.__setitem__(0, 0.0), learning.__setitem__(0, 0.0))

@@ -15,6 +15,7 @@ from typing import Any
 
 os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled")
 
+import ray
 import torch
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.impala import IMPALAConfig
@@ -22,6 +23,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
 torch.set_num_threads(1)
+SMALL = DefaultModelConfig(fcnet_hiddens=[64, 64], fcnet_activation="tanh", vf_share_layers=False)
 
 
 def ppo(runners: int) -> Any:
@@ -47,11 +49,7 @@ def ppo(runners: int) -> Any:
             minibatch_size=256,
             num_epochs=4,
         )
-        .rl_module(
-            model_config=DefaultModelConfig(
-                fcnet_hiddens=[64, 64], fcnet_activation="tanh", vf_share_layers=False
-            )
-        )
+        .rl_module(model_config=SMALL)
     )
 
 
@@ -69,11 +67,7 @@ def impala() -> Any:
             grad_clip=0.5,
             train_batch_size_per_learner=512,
         )
-        .rl_module(
-            model_config=DefaultModelConfig(
-                fcnet_hiddens=[64, 64], fcnet_activation="tanh", vf_share_layers=False
-            )
-        )
+        .rl_module(model_config=SMALL)
     )
 
 
@@ -110,8 +104,8 @@ WARM = {"impala-two-runners": 2_000, "dqn-two-runners": 1_500}
 
 
 def counted(result: dict[str, Any]) -> tuple[float, float]:
-    """Env steps and updates so far."""
-    steps = result["env_runners"]["num_env_steps_sampled_lifetime"]
+    """Env steps so far, and updates, if they are of 128 rows as DQN's here."""
+    steps = result["env_runners"].get("num_env_steps_sampled_lifetime", 0)  # not there in a first second
     learner = result.get("learners", {}).get("default_policy", {})
     return steps, learner.get("num_module_steps_trained_lifetime", 0) / 128
 
@@ -122,6 +116,8 @@ def main() -> None:
     config = TASKS[task]().debugging(seed=1, log_level="ERROR")
     if task != "ppo-cartpole":
         config = config.reporting(min_time_s_per_iteration=1)
+    # As on our side, runners and learner begin however few cores there are: IMPALA waits for three otherwise.
+    ray.init(num_cpus=8, log_to_driver=False)
     algorithm = config.build_algo()
     before = counted(algorithm.train())
     while before[0] < WARM.get(task, 0):

@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 Ref = Any
 MOST_UNANSWERED = 8
 """So many fragments and priorities are on their way to one shard; then whoever brings more has to wait."""
-"""Holds what a shard says of a sample; samples are larger."""
 GIVE_UP = 4
 """Where a shard is lost so many times in a row without an answer, the run ends."""
 WARN_SECONDS = 60.0
