@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rl_platform.spec.driver_protocol import JOB_UID_ENV
+from rl_platform.workers import ray_reaper
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +39,6 @@ PATIENT = {
     "RAY_worker_register_timeout_seconds": "300",
 }
 """A machine under load takes its time to start things."""
-BRIEF = {"RAY_gcs_rpc_server_reconnect_timeout_s": "30"}
-"""A Ray of a run's own that was killed does not come back: its rest looks for it no longer than that."""
 FAIR = {"RAY_worker_niceness": "0"}
 """At Ray's niceness of 15, workers beside anything else, the driver for one, hardly get to run."""
 
@@ -61,6 +61,7 @@ class RaySession:
     ) -> None:
         self.logs, self.store_bytes, self.cpus = logs, store_bytes, cpus or os.cpu_count() or 1
         self._folder: Path | None = None  # of a Ray of its own
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._connected = False
 
     def open(self) -> None:
@@ -83,10 +84,13 @@ class RaySession:
                 log.info("joining the Ray cluster at %s", address)
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
-                for name, value in BRIEF.items():
-                    os.environ.setdefault(name, value)
                 self._folder = _short_folder()
-                _start(self._folder, self.store_bytes, self.cpus)
+                self._reaper = _reaper(self._folder)
+                try:
+                    _start(self._folder, self.store_bytes, self.cpus)
+                except BaseException:
+                    self._reaper.communicate()
+                    raise
         self._connected = True
 
     def placement(self, role: str) -> Mapping[str, Any]:
@@ -112,7 +116,8 @@ class RaySession:
             ray.shutdown()
         if self._folder is not None:
             self._keep_logs(self._folder)
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._reaper is not None:
+            self._reaper.communicate()
 
     def _keep_logs(self, folder: Path) -> None:
         """What workers printed; Ray's own logs go with it."""
@@ -134,6 +139,7 @@ def _start(folder: Path, store_bytes: int | None, cpus: int) -> None:
     import ray
 
     for left in reversed(range(STARTS)):
+        os.environ[ray_reaper.FOLDER_ENV] = str(folder)
         try:
             ray.init(
                 num_cpus=cpus,
@@ -146,24 +152,20 @@ def _start(folder: Path, store_bytes: int | None, cpus: int) -> None:
             return
         except Exception as error:
             ray.shutdown()
-            _end_all(folder)
+            ray_reaper.end_all(folder)  # each try would leave another set of processes
             if not left or isinstance(error, ValueError):
                 raise
             log.warning("Ray did not start in time; once more")
+        finally:
+            del os.environ[ray_reaper.FOLDER_ENV]
 
 
-def _end_all(folder: Path) -> None:
-    """Kill what a Ray that did not come up has left of itself: it knows nothing of it any more, and each try
-    would leave another set. Its agents follow their raylet.
-    """
-    mark = os.fsencode(folder) + b"/"
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            is_of_it = mark in file.read_bytes() and int(file.parent.name) != os.getpid()
-            if is_of_it:
-                os.kill(int(file.parent.name), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
+def _reaper(folder: Path) -> subprocess.Popen[bytes]:
+    """In a session of its own, as what ends this process from a terminal would end it too."""
+    command = [sys.executable, "-I", "-S", ray_reaper.__file__, str(folder)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True
+    )
 
 
 def _head_address() -> str | None:

@@ -81,17 +81,17 @@ def test_a_damaged_line_is_named_when_it_is_read(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_and_leaves_no_half_line(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
-    line = len(Report(1).to_line()) + 1
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         with ProgressLog(path) as log:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (line * 2 + 10, limits[1]))
             log.append(Report(1))
             log.append(Report(2))
+            whole = path.stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (whole + 10, limits[1]))
             with pytest.raises(ProgressLogError, match=r"cannot write .*progress\.jsonl"):
                 log.append(Report(3))
-            assert path.stat().st_size == 2 * line
+            assert path.stat().st_size == whole
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
             log.append(Report(4))
     finally:

@@ -1,0 +1,61 @@
+"""Ends what is left of a run's own Ray when the run has ended, however it ended: ``ray_reaper.py FOLDER``.
+
+A killed driver cannot stop its Ray, and the agents of Ray look for a head that is gone for a minute and more.
+This runs beside the driver as a process of its own, on nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+FOLDER_ENV = "RLP_RAY_FOLDER"
+"""Set for Ray's processes, and inherited by whatever they start: a worker's command line names no folder."""
+PASSES = 50
+"""What is killed may be starting something in the same moment: all are looked for until none is found."""
+
+
+def end_all(folder: Path) -> None:
+    """Kill every process of the Ray whose files are in this folder, but this process."""
+    for _ in range(PASSES):
+        found = list(_processes(folder))
+        for process in found:
+            try:
+                os.kill(process, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if not found:
+            return
+        time.sleep(0.1)
+
+
+def _processes(folder: Path) -> Iterator[int]:
+    variable = f"{FOLDER_ENV}=".encode() + os.fsencode(folder)
+    inside = os.fsencode(folder) + b"/"
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            is_of_it = (
+                variable in (process / "environ").read_bytes().split(b"\0")
+                or inside in (process / "cmdline").read_bytes()
+            )
+        except OSError:  # gone since, or somebody else's
+            continue
+        if is_of_it and int(process.name) != os.getpid():
+            yield int(process.name)
+
+
+def main() -> None:
+    """Until standard input closes, which it does when the driver closes it or is gone."""
+    folder = Path(sys.argv[1])
+    sys.stdin.buffer.read()
+    end_all(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

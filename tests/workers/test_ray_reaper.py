@@ -1,0 +1,61 @@
+"""What a killed driver's Ray has left is ended, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rl_platform.workers import ray_reaper
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ray" / "session").mkdir(parents=True)
+    return tmp_path / "ray"
+
+
+@pytest.fixture
+def reaper(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-I", "-S", ray_reaper.__file__, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def sleeper(*arguments: str, **marks: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-S", "-c", "print(flush=True); import time; time.sleep(99)", *arguments]
+    process = subprocess.Popen(
+        command, env={**os.environ, **marks}, start_new_session=True, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_those_of_its_ray_end_with_the_driver_even_if_they_are_stopped(
+    folder: Path, reaper: subprocess.Popen[bytes]
+) -> None:
+    by_argument = sleeper(f"--session-dir={folder}/session")
+    by_variable = sleeper(**{ray_reaper.FOLDER_ENV: str(folder)})
+    others = sleeper(f"--session-dir={folder}2/session"), sleeper(**{ray_reaper.FOLDER_ENV: f"{folder}2"})
+    try:
+        by_argument.send_signal(signal.SIGSTOP)
+        assert reaper.poll() is None
+        assert by_variable.poll() is None
+        reaper.communicate(timeout=30)
+        assert by_argument.wait(30) == by_variable.wait(30) == -signal.SIGKILL
+        assert all(each.poll() is None for each in others)
+        assert not folder.exists()
+        assert folder.parent.exists()
+    finally:
+        for each in (by_argument, by_variable, *others):
+            each.kill()
+            each.wait()
+            assert each.stdout is not None
+            each.stdout.close()
