@@ -5,6 +5,7 @@ A real API server is started for the tests that ask for it.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "ray_here" in getattr(item, "fixturenames", ()):
             item.add_marker("ray")
+
+
+def pytest_collection_finish() -> None:
+    """Some thousand tests and all they import stay to the end: no collection need search them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

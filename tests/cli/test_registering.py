@@ -37,6 +37,7 @@ def mute_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.mark.long
 def test_a_signal_while_registering_ends_the_run_promptly_and_resume_registers_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with mute_server() as uri:
@@ -81,6 +82,7 @@ def versions_in(store: Path) -> int:
     return int(count)
 
 
+@pytest.mark.long
 def test_resume_of_a_finished_run_changes_nothing_and_says_the_same(tmp_path: Path) -> None:
     first = rlp(tmp_path, "run", CARTPOLE, *TRACKED, "--output", "run", "--json")
     assert first.returncode == 0, first.stderr

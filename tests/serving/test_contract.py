@@ -79,6 +79,7 @@ def test_models_answer_with_this_library_and_torch_blocked(
     check(said, policies)
 
 
+@pytest.mark.long
 def test_models_answer_in_a_fresh_environment(
     registry: Registry, recordings: Path, policies: dict[str, Case], tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def hold(name: str, faults: Sequence[Fault], record: Record) -> None:
     gc.disable()  # a fifth faster; a world is about a megabyte
     try:
         reference(name)
+        gc.collect()
         gc.freeze()  # what is there by now stays, and need not be searched at each collection
         states = {zlib.crc32(state.encode()) for state in reference(name).states}
         said = []
@@ -34,9 +35,8 @@ def hold(name: str, faults: Sequence[Fault], record: Record) -> None:
             if outcome.violations:
                 said.append(explained(name, fault, outcome, 25 if not said else 0))
     finally:
-        gc.unfreeze()
-        gc.enable()
         gc.collect()
+        gc.enable()
         logging.disable(logging.NOTSET)
     record("crash_points", len({(fault.counted, fault.at) for fault in faults}))
     record("crash_runs", len(faults))

@@ -152,6 +152,7 @@ def test_starting_and_asking_cost_the_training_process_next_to_nothing(
     assert tracker.finish("FINISHED", 10)  # nothing was ever started
 
 
+@pytest.mark.long
 def test_a_server_that_comes_up_after_the_run_gets_all_of_it_by_a_flush(
     run_dir: Path, make_job: Callable[..., TrainingJob], migrated_store: Path, points: Points
 ) -> None:
