@@ -24,6 +24,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+LIMIT_SECONDS = 900
+"""Of one process, ours or a peer's: one that hangs is no measurement."""
 ENVIRONMENT = {
     **os.environ,
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
@@ -189,10 +191,7 @@ def run_ours(job: str, steps: int, after: int = 0, counted: str = "envSteps") ->
             f"{folder}/run",
         ]
         command += ["--quiet", "--json", "--set", f"spec.stop.envSteps={steps}"]
-        run = subprocess.run(command, cwd=HERE, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{run.stderr}")
-        result: dict = json.loads(run.stdout.strip().splitlines()[-1])
+        result: dict = json.loads(_output(command).strip().splitlines()[-1])
         result["speed"] = _speed(Path(folder) / "run" / "progress.jsonl", after, counted)
         return result
 
@@ -241,10 +240,17 @@ def _prototype(path: str) -> float:
 
 
 def _output(command: list[str]) -> str:
-    run = subprocess.run(command, cwd=HERE, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    with subprocess.Popen(
+        command, cwd=HERE, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            out, errors = run.communicate(timeout=LIMIT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            run.kill()
+            raise SystemExit(f"{' '.join(command)} did not end within {LIMIT_SECONDS} s") from error
     if run.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{run.stderr[-3000:]}")
-    return run.stdout
+        raise SystemExit(f"{' '.join(command)} failed:\n{errors[-3000:]}")
+    return out
 
 
 def _line(row: dict) -> str:

@@ -31,6 +31,7 @@ from rl_platform.tracking.spool import Position, last_report, position_in, unsen
 if TYPE_CHECKING:
     from rl_platform.tracking.mlflow_run import MlflowRun
 
+NICENESS = 10
 INTERVAL_SECONDS = 2.0
 LONGEST_BACK_OFF_SECONDS = 30.0
 PATIENCE_SECONDS = 10.0
@@ -178,9 +179,18 @@ def _only_one(run_dir: Path) -> IO[str]:
     return lock
 
 
+def _give_way() -> None:
+    """Take what training leaves of the processor. Where Linux shares it out by sessions first, niceness alone
+    counts only among the processes of one, and this one has its own.
+    """
+    os.nice(NICENESS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
+
+
 def main(arguments: list[str]) -> int:
     """``RUN_DIR``. Sets itself to a low priority first."""
-    os.nice(10)
+    _give_way()
     sink = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what MLflow prints is no message
     run_dir = Path(arguments[0])

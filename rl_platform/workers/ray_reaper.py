@@ -12,10 +12,11 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER_ENV = "RLP_RAY_FOLDER"
-"""Set for Ray's processes, and inherited by whatever they start: a worker's command line names no folder."""
+"""Set for Ray's processes, and inherited by whatever they start."""
 PASSES = 50
 """What is killed may be starting something in the same moment: all are looked for until none is found."""
 
@@ -35,18 +36,26 @@ def end_all(folder: Path) -> None:
 
 
 def _processes(folder: Path) -> Iterator[int]:
+    """By what it was started with, or writes to: one that names itself anew overwrites the rest."""
     variable = f"{FOLDER_ENV}=".encode() + os.fsencode(folder)
     inside = os.fsencode(folder) + b"/"
     for process in Path("/proc").glob("[0-9]*"):
         try:
             is_of_it = (
-                variable in (process / "environ").read_bytes().split(b"\0")
-                or inside in (process / "cmdline").read_bytes()
+                inside in (process / "cmdline").read_bytes()
+                or variable in (process / "environ").read_bytes().split(b"\0")
+                or any(file.startswith(inside) for file in _open_files(process))
             )
         except OSError:  # gone since, or somebody else's
             continue
         if is_of_it and int(process.name) != os.getpid():
             yield int(process.name)
+
+
+def _open_files(process: Path) -> Iterator[bytes]:
+    for each in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            yield os.fsencode(os.readlink(each))
 
 
 def main() -> None:

@@ -16,7 +16,9 @@ from rl_platform.driver.result import Result
 from rl_platform.driver.train import train
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.report import Report
+from rl_platform.workers.fragment import RemoteTrajectory
 from rl_platform.workers.learner import Learner
+from rl_platform.workers.losses import DataLost
 from rl_platform.workers.remote_learner import RanksDiffer, RemoteLearner
 from tests.integration.probes import job
 from tests.integration.ray_here import ray_here as ray_here
@@ -68,6 +70,35 @@ def test_two_processes_stay_in_step_or_say_that_they_do_not() -> None:
         other.call.remote("load_weights", "default", 1.001 * both.alone.weights("default"))
         with pytest.raises(RanksDiffer, match="no longer hold equal parameters of policy default"):
             both.ranks.snapshot("default")
+    finally:
+        both.ranks.close()
+
+
+class Holder:
+    """Keeps what it is given as long as it lives."""
+
+    def hold(self, it: Any) -> list[Any]:
+        import ray
+
+        return [ray.put(it)]
+
+
+def test_a_batch_of_which_one_rank_lacks_a_part_changes_none() -> None:
+    import ray
+
+    both = beside("ppo", 3)
+    try:
+        (here,), *how = both.arguments
+        holder = ray.remote(Holder).remote()
+        (reference,) = ray.get(holder.hold.remote({"default": here}))
+        ray.kill(holder)
+        lost = RemoteTrajectory("default", 0, 0, 0, here.steps, reference)
+        before = both.ranks.weights("default")
+        with pytest.raises(DataLost):
+            both.ranks.update("default", [here, lost], *how)
+        assert np.array_equal(both.ranks.weights("default"), before)
+        assert both.ranks.update("default", [here, here], *how).steps > 0
+        both.ranks.snapshot("default")
     finally:
         both.ranks.close()
 

@@ -28,11 +28,16 @@ def reaper(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def sleeper(*arguments: str, **marks: str) -> subprocess.Popen[bytes]:
+def sleeper(*arguments: str, log: Path | None = None, **marks: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-I", "-S", "-c", "print(flush=True); import time; time.sleep(99)", *arguments]
-    process = subprocess.Popen(
-        command, env={**os.environ, **marks}, start_new_session=True, stdout=subprocess.PIPE
-    )
+    with open(log or os.devnull, "w") as errors:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **marks},
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
     assert process.stdout is not None
     process.stdout.readline()
     return process
@@ -43,18 +48,20 @@ def test_those_of_its_ray_end_with_the_driver_even_if_they_are_stopped(
 ) -> None:
     by_argument = sleeper(f"--session-dir={folder}/session")
     by_variable = sleeper(**{ray_reaper.FOLDER_ENV: str(folder)})
+    by_file = sleeper(log=folder / "session" / "out.log")
     others = sleeper(f"--session-dir={folder}2/session"), sleeper(**{ray_reaper.FOLDER_ENV: f"{folder}2"})
     try:
         by_argument.send_signal(signal.SIGSTOP)
         assert reaper.poll() is None
         assert by_variable.poll() is None
         reaper.communicate(timeout=30)
-        assert by_argument.wait(30) == by_variable.wait(30) == -signal.SIGKILL
+        for each in (by_argument, by_variable, by_file):
+            assert each.wait(30) == -signal.SIGKILL
         assert all(each.poll() is None for each in others)
         assert not folder.exists()
         assert folder.parent.exists()
     finally:
-        for each in (by_argument, by_variable, *others):
+        for each in (by_argument, by_variable, by_file, *others):
             each.kill()
             each.wait()
             assert each.stdout is not None
