@@ -57,7 +57,7 @@ def impala() -> Any:
     return (
         IMPALAConfig()
         .environment("CartPole-v1")
-        .env_runners(num_env_runners=2, num_envs_per_env_runner=4, rollout_fragment_length=32)
+        .env_runners(num_env_runners=2, num_envs_per_env_runner=4)
         .learners(num_learners=1)
         .training(
             lr=1e-3,
@@ -65,7 +65,7 @@ def impala() -> Any:
             vf_loss_coeff=0.5,
             entropy_coeff=0.01,
             grad_clip=0.5,
-            train_batch_size_per_learner=512,
+            train_batch_size_per_learner=500,
         )
         .rl_module(model_config=SMALL)
     )
