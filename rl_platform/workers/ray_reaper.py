@@ -17,12 +17,13 @@ from pathlib import Path
 
 FOLDER_ENV = "RLP_RAY_FOLDER"
 """Set for Ray's processes, and inherited by whatever they start."""
+OF_RAYLET = (b"/raylet.out", b"/raylet.err")
 PASSES = 50
 """What is killed may be starting something in the same moment: all are looked for until none is found."""
 
 
 def end_all(folder: Path) -> None:
-    """Kill every process of the Ray whose files are in this folder, but this process."""
+    """Kill every process of the Ray whose files are in this folder."""
     for _ in range(PASSES):
         found = list(_processes(folder))
         for process in found:
@@ -36,7 +37,9 @@ def end_all(folder: Path) -> None:
 
 
 def _processes(folder: Path) -> Iterator[int]:
-    """By what it was started with, or writes to: one that names itself anew overwrites the rest."""
+    """By what it was started with, or by what it has of the raylet that started it: one that names itself
+    anew overwrites the rest. The driver has opened files there too.
+    """
     variable = f"{FOLDER_ENV}=".encode() + os.fsencode(folder)
     inside = os.fsencode(folder) + b"/"
     for process in Path("/proc").glob("[0-9]*"):
@@ -44,7 +47,7 @@ def _processes(folder: Path) -> Iterator[int]:
             is_of_it = (
                 inside in (process / "cmdline").read_bytes()
                 or variable in (process / "environ").read_bytes().split(b"\0")
-                or any(file.startswith(inside) for file in _open_files(process))
+                or any(it.startswith(inside) and it.endswith(OF_RAYLET) for it in _open_files(process))
             )
         except OSError:  # gone since, or somebody else's
             continue

@@ -48,8 +48,12 @@ def test_those_of_its_ray_end_with_the_driver_even_if_they_are_stopped(
 ) -> None:
     by_argument = sleeper(f"--session-dir={folder}/session")
     by_variable = sleeper(**{ray_reaper.FOLDER_ENV: str(folder)})
-    by_file = sleeper(log=folder / "session" / "out.log")
-    others = sleeper(f"--session-dir={folder}2/session"), sleeper(**{ray_reaper.FOLDER_ENV: f"{folder}2"})
+    by_file = sleeper(log=folder / "session" / "raylet.err")
+    others = [
+        sleeper(f"--session-dir={folder}2/session"),
+        sleeper(**{ray_reaper.FOLDER_ENV: f"{folder}2"}),
+        sleeper(log=folder / "session" / "driver.log"),
+    ]
     try:
         by_argument.send_signal(signal.SIGSTOP)
         assert reaper.poll() is None
