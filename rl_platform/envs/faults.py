@@ -25,8 +25,12 @@ class FieldFault(ValueError):
         self.field, self.problem = field, problem
 
 
-RAISED = (Exception, SystemExit)
+RAISED = (Exception, SystemExit, GeneratorExit)
 """What an environment may raise: a simulator that leaves the process is at fault too."""
+EXPECTED = {
+    "reset": "(observation, info)",
+    "step": "(observation, reward, terminated, truncated, info)",
+}
 
 
 def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldFault) -> EnvironmentFault:
@@ -40,9 +44,16 @@ def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldF
     if isinstance(error, FieldFault):
         return EnvironmentFault(f"{where}, field {error.field}: {error.problem}")
     what = "step" if isinstance(step, int) else "constructor" if step == "start" else step
+    if isinstance(error, ValueError | TypeError) and what in EXPECTED and _is_ours(error):
+        return EnvironmentFault(f"{where}, field {what}: did not return {EXPECTED[what]}: {error}")
     if isinstance(error, SystemExit):
         return EnvironmentFault(f"{where}, field {what}: called sys.exit({error.code!r})")
     return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {error}")
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Raised where what was returned is taken apart, not within the environment."""
+    return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
 def check_reward(reward: Any) -> float:

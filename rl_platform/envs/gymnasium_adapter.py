@@ -14,8 +14,21 @@ from rl_platform.data.trajectory import TERMINATED, TRUNCATED
 from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentFault, Lanes
 from rl_platform.envs.environment_state import get_environment_state, set_environment_state
-from rl_platform.envs.faults import RAISED, SCALARS, BadEnvironment, check_flag, check_reward, fault_at
-from rl_platform.envs.observation_writer import mask_writer, observation_writer
+from rl_platform.envs.faults import (
+    RAISED,
+    SCALARS,
+    BadEnvironment,
+    FieldFault,
+    check_flag,
+    check_reward,
+    fault_at,
+)
+from rl_platform.envs.observation_writer import (
+    Writer,
+    mask_writer,
+    observation_writer,
+    refusing_without_action,
+)
 from rl_platform.envs.spaces import MASK_KEY, UnsupportedSpace, action_list, policy_spaces
 
 Env = gymnasium.Env[Any, Any]
@@ -59,7 +72,14 @@ class GymnasiumAdapter:
         index = np.arange(num_envs, dtype=np.int32)
         self.lanes: Mapping[str, Lanes] = {policy: Lanes(self._spaces, index, np.zeros_like(index), ("",))}
         self._write = observation_writer(first.observation_space, max_set_size)
-        self._write_mask = mask_writer(self._spaces.obs[ACTION_MASK].shape[0]) if masked else None
+        # The last observation of an episode may leave nothing to do.
+        self._write_final = self._write
+        self._write_mask: Writer | None = None
+        self._write_final_mask = mask_writer(self._spaces.obs[ACTION_MASK].shape[0]) if masked else None
+        if self._write_final_mask:
+            self._write_mask = refusing_without_action(self._write_final_mask, self._spaces.action)
+        elif ACTION_MASK in self._spaces.obs:
+            self._write = refusing_without_action(self._write, self._spaces.action)
         self._actions = action_list(first.action_space)
         self._steps = [env.step for env in self._envs]
         self._tick = 0
@@ -106,6 +126,10 @@ class GymnasiumAdapter:
                 write(obs, rows, i)
                 if self._write_mask:
                     self._write_mask(info, rows, i)
+                elif info and isinstance(info, Mapping) and MASK_KEY in info and ACTION_MASK not in rows:
+                    raise FieldFault(
+                        f"info[{MASK_KEY!r}]", "is there, and was not at the first reset; expected it always"
+                    )
         except EnvironmentFault:
             raise
         except RAISED as error:
@@ -118,9 +142,9 @@ class GymnasiumAdapter:
         final: Tree = {
             path: np.zeros((1, *leaf.shape), leaf.dtype) for path, leaf in self._spaces.obs.items()
         }
-        self._write(obs, final, 0)
-        if self._write_mask and isinstance(info, Mapping) and MASK_KEY in info:
-            self._write_mask(info, final, 0)
+        self._write_final(obs, final, 0)
+        if self._write_final_mask and isinstance(info, Mapping) and MASK_KEY in info:
+            self._write_final_mask(info, final, 0)
         arrival.final.append((i, {path: leaf[0] for path, leaf in final.items()}))
         try:
             obs, info = self._envs[i].reset()

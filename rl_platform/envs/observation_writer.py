@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces as gym_spaces
 
-from rl_platform.data.spaces import Leaf
+from rl_platform.data.spaces import ActionSpace, Leaf
 from rl_platform.data.tree import ACTION_MASK, OBS
 from rl_platform.envs.faults import FieldFault
 from rl_platform.envs.spaces import channels_first, observation_leaves
@@ -64,10 +64,33 @@ def mask_writer(size: int) -> Writer:
             raise FieldFault(
                 "info['action_mask']", "is missing; expected it with every observation, as at first"
             )
-        # Masks come as bool, int or float arrays; whatever is not zero is legal.
-        array(np.asarray(mask) != 0, rows, lane)
+        array(_as_mask(np.asarray(mask)), rows, lane)
 
     return write
+
+
+def refusing_without_action(write: Writer, action: ActionSpace) -> Writer:
+    """The same writer, of observations to act on: their mask leaves each component a legal action."""
+    starts = np.cumsum([0, *action.categories[:-1]])
+
+    def checked(obs: Any, rows: Mapping[str, np.ndarray], lane: int) -> None:
+        write(obs, rows, lane)
+        mask = rows[ACTION_MASK][lane]
+        if not (mask.any() if action.kind == "discrete" else np.logical_or.reduceat(mask, starts).all()):
+            raise FieldFault(
+                ACTION_MASK,
+                f"leaves no legal action ({mask.tolist()}); expected at least one 1 for each component",
+            )
+
+    return checked
+
+
+def _as_mask(mask: np.ndarray) -> np.ndarray:
+    """Masks come as bool, int or float arrays."""
+    if mask.dtype != np.bool_ and not np.isin(mask, (0, 1)).all():
+        raise FieldFault(ACTION_MASK, f"is {mask.tolist()!r:.100}; expected 0 or 1 for each action")
+    legal: np.ndarray = mask != 0
+    return legal
 
 
 def _checked(obs: Any, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
@@ -127,9 +150,7 @@ def _dict_writer(space: gym_spaces.Dict, max_set_size: int | None, path: str) ->
         child_path = f"{path}/{key}"
         write_child = observation_writer(child, max_set_size, child_path)
         if child_path == ACTION_MASK:
-            write_child = array_writer(
-                ACTION_MASK, tuple(child.shape or ()), np.dtype(np.float64), lambda mask: mask != 0
-            )
+            write_child = array_writer(ACTION_MASK, tuple(child.shape or ()), np.dtype(np.float64), _as_mask)
         writers.append((key, write_child))
     keys = len(writers)
 

@@ -58,7 +58,12 @@ def observation_leaves(
         raise UnsupportedSpace(f"{path}: the space {space!r} is empty; expected at least one observation")
     leaves: dict[str, Leaf] = {}
     for child_path, child in children:
-        leaves |= observation_leaves(child, max_set_size, child_path)
+        found = observation_leaves(child, max_set_size, child_path)
+        if twice := sorted(leaves.keys() & found.keys()):
+            raise UnsupportedSpace(
+                f"{twice[0]}: two observations have this path; give one of the keys another name, without a /"
+            )
+        leaves |= found
     return leaves
 
 

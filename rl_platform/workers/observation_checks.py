@@ -63,7 +63,7 @@ class ObservationChecks:
         shown = np.array2string(np.asarray(value).ravel()[:8], separator=", ", precision=4)
         return EnvironmentFault(
             f"environment {self.name!r} number {self.lanes.env[lane]}, step {step}, field {field}{whose}: "
-            f"is not finite ({shown}); expected finite numbers"
+            f"is not finite as float32 ({shown}); expected finite numbers of less than 3.4e38"
         )
 
     def _look_at_bounds(self, trajectory: Trajectory) -> None:
