@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rl_operator.names import logs_name
 from rl_operator.runtime.api import Api, ApiError
 from rl_operator.runtime.cluster_transport import ClusterTransport
 from rl_operator.runtime.resources import (
@@ -64,6 +65,11 @@ class LiveCluster:
 
     def status(self, name: str) -> Json:
         return dict(self.job(name).get("status", {}))
+
+    def logs(self, name: str) -> dict[str, str]:
+        """What is kept of the ends of its drivers' logs, by attempt."""
+        kept = logs_name(name, self.job(name)["metadata"]["uid"])
+        return dict((self.api.get(CONFIG_MAPS, self.namespace, kept) or {}).get("data", {}))
 
     def change(self, name: str, spec: Mapping[str, Any]) -> None:
         self.api.merge_patch(TRAINING_JOBS, self.namespace, name, {"spec": spec})

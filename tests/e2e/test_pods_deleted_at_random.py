@@ -36,7 +36,8 @@ class Watched:
 
     def look(self) -> Json:
         status = self.jobs.status(self.name)
-        assert status.get("phase") != "Failed", status
+        mistaken = status.get("failures", {}).get("application") or status.get("phase") == "Failed"
+        assert not mistaken, "\n".join([str(status), *self.jobs.logs(self.name).values()])
         if "progress" in status:
             assert steps(status) >= self.saved, f"checkpoint {self.saved} and then {status['progress']}"
         self.saved = max(self.saved, status.get("checkpoint", {}).get("envSteps", 0))
