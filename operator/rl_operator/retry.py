@@ -105,6 +105,8 @@ def ending(
         return Ending(DriverOutcome.APPLICATION_FAILURE, "StoppedFromOutside", text)
     if code == ExitCode.BAD_CONFIGURATION:
         return Ending(DriverOutcome.BAD_CONFIGURATION, "BadConfiguration", _first_line(text), text)
+    if reason == FailureReason.RAY_LOST:
+        return Ending(DriverOutcome.LOST, reason, f"Ray ended under the driver: {_first_line(text)}", text)
     if code is None and said is None:
         return Ending(DriverOutcome.LOST, "DriverLost", f"Ray lost the driver: {_first_line(text)}", text)
     message = _first_line(text) or f"The driver ended with exit code {code}."

@@ -22,7 +22,7 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLogError
-from rl_platform.workers.losses import LearnerLost
+from rl_platform.workers.losses import LearnerLost, is_of_ray
 from rl_platform.workers.replay_shards import ShardsLost
 from rl_platform.workers.worker_losses import WorkersLost
 
@@ -129,6 +129,8 @@ def _reason(error: Exception) -> FailureReason:
         return error.reason
     if is_full(error):
         return FailureReason.OUT_OF_MEMORY
+    if is_of_ray(error):
+        return FailureReason.RAY_LOST
     return next((reason for kind, reason in REASONS if isinstance(error, kind)), FailureReason.INTERNAL_ERROR)
 
 

@@ -51,4 +51,5 @@ class FailureReason(StrEnum):
     NO_PROGRESS = "NoProgress"
     CHECKPOINT_FAILED = "CheckpointFailed"
     OUT_OF_MEMORY = "OutOfMemory"
+    RAY_LOST = "RayLost"
     INTERNAL_ERROR = "InternalError"

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayTaskError
+from ray.exceptions import (
+    LocalRayletDiedError,
+    ObjectLostError,
+    ObjectStoreFullError,
+    OutOfDiskError,
+    RaySystemError,
+    RayTaskError,
+)
 
 from rl_platform.driver.outcome import _message, _reason
 from rl_platform.spec.conditions import FailureReason
@@ -16,3 +23,16 @@ def test_a_full_object_store_is_named_with_the_fields_that_give_it_room(error: E
         assert _reason(each) == FailureReason.OUT_OF_MEMORY
         assert "object-store memory is full" in _message(each)
         assert "resources.memory of spec.rollouts" in _message(each)
+
+
+@pytest.mark.parametrize(
+    "error", [RaySystemError("broken pipe"), LocalRayletDiedError(), ObjectLostError("0" * 56, "", "")]
+)
+def test_a_ray_that_is_gone_is_no_failure_of_the_job(error: Exception) -> None:
+    assert _reason(error) == FailureReason.RAY_LOST
+    assert type(error).__name__ in _message(error)
+
+
+def test_what_a_task_has_raised_is_one() -> None:
+    of_a_task = RayTaskError("add", "traceback", ValueError("mine")).as_instanceof_cause()
+    assert _reason(of_a_task) == FailureReason.INTERNAL_ERROR
