@@ -3,8 +3,9 @@
     python benchmarks/run_all.py [--rounds 3] [--quick] [--prototype PATH] [--only NAME ...] [--readme]
 
 Our side is always `rlp run` as a subprocess with its default tracking and checkpoints; every process has one thread.
-Speeds are env steps per second of training, counted on both sides from the end of the first iteration (for DQN
-from when learning has begun) to the end of the last, checkpoints and tracking included. Peers live in environments of their own (`make bench-setup`).
+Speeds are env steps per second of training, counted on both sides from the end of the first iteration (for DQN from
+when learning has begun, for ours with rollout workers from 200,000 env steps on) to the end of the last, checkpoints and
+tracking included. Peers live in environments of their own (`make bench-setup`).
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ ENVIRONMENT = {
 class Claim:
     """Ours against a peer's: ``bound`` is the ratio of speeds that must be reached, ``goal`` the one hoped for.
 
-    ``counted``: what a speed is of, ``envSteps`` or ``updates``. Our clock starts ``after`` so many env steps, where
-    cores are short only once MLflow's client is imported, which costs some seconds of one.
+    ``counted``: what a speed is of, ``envSteps`` or ``updates``. Our clock starts ``after`` so many env steps. With
+    rollout workers that is once MLflow's client is imported, which takes some seconds of a core that they need.
     """
 
     name: str
@@ -240,17 +241,21 @@ def _prototype(path: str) -> float:
 
 
 def _output(command: list[str]) -> str:
-    with subprocess.Popen(
-        command, cwd=HERE, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
-        try:
-            out, errors = run.communicate(timeout=LIMIT_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            run.kill()
-            raise SystemExit(f"{' '.join(command)} did not end within {LIMIT_SECONDS} s") from error
+    try:
+        run = subprocess.run(
+            command,
+            cwd=HERE,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SystemExit(f"{' '.join(command)} did not end within {LIMIT_SECONDS} s") from error
     if run.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{errors[-3000:]}")
-    return out
+        raise SystemExit(f"{' '.join(command)} failed:\n{run.stderr[-3000:]}")
+    return run.stdout
 
 
 def _line(row: dict) -> str:
