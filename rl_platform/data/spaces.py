@@ -63,6 +63,13 @@ class ActionSpace:
     def dtype(self) -> str:
         return "float32" if self.kind == "box" else "int64"
 
+    def left_by(self, mask: np.ndarray) -> np.ndarray:
+        """Whether masks [..., A] leave each discrete component a legal action: bool [...]."""
+        if self.kind == "discrete":
+            return np.asarray(mask.any(-1))
+        starts = np.cumsum([0, *self.categories[:-1]])
+        return np.asarray(np.logical_or.reduceat(mask != 0, starts, axis=-1).all(-1))
+
 
 @dataclass(frozen=True, slots=True)
 class Spaces:

@@ -53,7 +53,8 @@ def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldF
 
 def _is_ours(error: BaseException) -> bool:
     """Raised where what was returned is taken apart, not within the environment."""
-    return error.__traceback__ is not None and error.__traceback__.tb_next is None
+    traceback = error.__traceback__
+    return "unpack" in str(error) and traceback is not None and traceback.tb_next is None
 
 
 def check_reward(reward: Any) -> float:

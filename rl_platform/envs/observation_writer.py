@@ -71,12 +71,11 @@ def mask_writer(size: int) -> Writer:
 
 def refusing_without_action(write: Writer, action: ActionSpace) -> Writer:
     """The same writer, of observations to act on: their mask leaves each component a legal action."""
-    starts = np.cumsum([0, *action.categories[:-1]])
 
     def checked(obs: Any, rows: Mapping[str, np.ndarray], lane: int) -> None:
         write(obs, rows, lane)
         mask = rows[ACTION_MASK][lane]
-        if not (mask.any() if action.kind == "discrete" else np.logical_or.reduceat(mask, starts).all()):
+        if not action.left_by(mask):
             raise FieldFault(
                 ACTION_MASK,
                 f"leaves no legal action ({mask.tolist()}); expected at least one 1 for each component",

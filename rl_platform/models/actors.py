@@ -199,11 +199,7 @@ def _draw(kind: NoiseKind, rng: np.random.Generator, shape: tuple[int, ...]) -> 
 
 def refuse_rows_without_action(mask: np.ndarray, space: ActionSpace) -> None:
     """Raises ValueError naming the first row whose mask [B, A] leaves a component without a legal action."""
-    if space.kind == "discrete":
-        some = mask.any(-1)
-    else:
-        starts = np.cumsum([0, *space.categories[:-1]])
-        some = np.logical_or.reduceat(mask != 0, starts, axis=-1).all(-1)
+    some = space.left_by(mask)
     if not some.all():
         row = int(np.argmin(some))
         raise ValueError(
