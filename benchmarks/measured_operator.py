@@ -1,6 +1,7 @@
-"""The operator as `python -m rl_operator` runs it, noting when each pass began: ``measured_operator FILE [FLAGS]``.
+"""The operator as `python -m rl_operator` runs it, noting what it hears and does: ``measured_operator FILE [FLAGS]``.
 
-At the end FILE holds a list of [monotonic seconds, name of the job, its resource version].
+At the end FILE holds two lists of [monotonic seconds, name of a job, its resource version]: ``heard``, when an event
+was read from the connection, and ``began``, when a pass over the job began.
 """
 
 from __future__ import annotations
@@ -8,14 +9,29 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from benchmarks.bare_watch import CHANGED
 
 from rl_operator import __main__ as operator
 from rl_operator.driver_contact import Key
 from rl_operator.reconcile import Reconciler
+from rl_operator.runtime.cluster_transport import ClusterTransport
+from rl_operator.runtime.resources import TRAINING_JOBS
+from rl_operator.runtime.transport import Request
 
+heard: list[tuple[float, str, str]] = []
 began: list[tuple[float, str, str | None]] = []
-reconcile = Reconciler.reconcile
+stream, reconcile = ClusterTransport.stream, Reconciler.reconcile
+
+
+def listened(self: ClusterTransport, request: Request) -> Iterator[bytes]:
+    for line in stream(self, request):
+        found = CHANGED.search(line) if request.path == TRAINING_JOBS.path() else None
+        if found is not None:
+            heard.append((time.monotonic(), found[1].decode(), found[2].decode()))
+        yield line
 
 
 def noted(self: Reconciler, key: Key) -> float | None:
@@ -24,7 +40,9 @@ def noted(self: Reconciler, key: Key) -> float | None:
 
 
 if __name__ == "__main__":
-    Reconciler.reconcile = noted  # type: ignore[method-assign]  # the rest of the operator stays as it is
+    # The rest of the operator stays as it is.
+    ClusterTransport.stream = listened  # type: ignore[method-assign]
+    Reconciler.reconcile = noted  # type: ignore[method-assign]
     code = operator.main(sys.argv[2:])
-    Path(sys.argv[1]).write_text(json.dumps(began))
+    Path(sys.argv[1]).write_text(json.dumps({"heard": heard, "began": began}))
     sys.exit(code)

@@ -19,8 +19,8 @@ from rl_operator.runtime.transport import Request
 ROOT = Path(__file__).resolve().parents[1]
 FOR_EVER = str(30 * 86400)
 STILL_SECONDS = 8.0
-Passes = list[tuple[float, str, str | None]]
-"""Monotonic seconds, name of a job, the resource version that was seen."""
+Noted = list[tuple[float, str, str | None]]
+"""Monotonic seconds, name of a job, the resource version that was seen then."""
 
 
 def environment() -> dict[str, str]:
@@ -110,10 +110,13 @@ class Operator:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def stop(self) -> Passes:
+    def stop(self) -> tuple[Noted, Noted]:
+        """Events as they were read, and passes as they began."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(60) == 0, self.log.read_text()[-3000:]
-        return [tuple(it) for it in json.loads(self.notes.read_text())]
+        notes = json.loads(self.notes.read_text())
+        heard, began = ([tuple(it) for it in notes[name]] for name in ("heard", "began"))
+        return heard, began
 
 
 def server_cpu_seconds(kubeconfig: Path) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
 from rl_platform.execution.plan import Plan
 
 LATELY_SECONDS = 5.0
+NOTED_SECONDS = 1.0
+"""They are more numbers than all else in a report, and reports may come a hundred times a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,16 @@ class EdgeFigures:
     before: dict[str, int] = field(default_factory=dict)  # items, at ``since``
     rates: dict[str, float] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
+    noted_at: float = -math.inf  # monotonic seconds
+
+    @property
+    def due(self) -> bool:
+        """Whether they are to be in the progress log again: once a second."""
+        return time.monotonic() - self.noted_at >= NOTED_SECONDS
+
+    def noted(self) -> None:
+        """They are in the log now."""
+        self.noted_at = time.monotonic()
 
     def observe(self, plan: Plan) -> dict[str, EdgeFigure]:
         """By the name of the source or operator."""

@@ -97,12 +97,15 @@ class Telemetry:
             self.tracker.start()
 
     def report(self, report: Report, assembly: Assembly, checkpoint: CheckpointRef | None) -> None:
-        """One report to every outlet that is open. Edges are everywhere where workers are elsewhere."""
+        """One report to every outlet that is open. Where workers are elsewhere, edges are logged too."""
         plan = assembly.plan
         asked = self.metrics is not None and self.endpoints is not None
-        figures = self._edges.observe(plan) if asked or plan.wait is not None else {}
+        due = plan.wait is not None and self._edges.due
+        figures = self._edges.observe(plan) if asked or due else {}
         with_edges = replace(report, metrics=report.metrics | self._edges.metrics(figures))
-        report = with_edges if plan.wait is not None else report
+        if due:
+            report = with_edges
+            self._edges.noted()
         self.log.append(report)
         if self.metrics is not None and self.endpoints is not None:
             counters = plan.counters

@@ -18,7 +18,13 @@ from rl_platform.data.spaces import Leaf, Spaces
 from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.envs.adapter import Arrivals, Lanes
 from rl_platform.envs.faults import FieldFault, check_reward
-from rl_platform.envs.observation_writer import Writer, mask_writer, observation_writer
+from rl_platform.envs.observation_writer import (
+    Writer,
+    mask_writer,
+    observation_writer,
+    refuse_late_mask,
+    without_action,
+)
 from rl_platform.envs.spaces import UnsupportedSpace, action_list, policy_spaces
 
 Patterns = Sequence[tuple[str, Sequence[str]]]
@@ -50,10 +56,14 @@ class Group:
     actions: Sequence[Any] = ()
 
     def observe(self, obs: Any, info: Any, rows: Mapping[str, np.ndarray], lane: int) -> None:
-        """Write an observation, and its mask where that comes in the info."""
+        """Write an observation to act on, and its mask where that comes in the info."""
         self.write(obs, rows, lane)
         if self.write_mask is not None:
             self.write_mask(info, rows, lane)
+        if ACTION_MASK not in rows:
+            refuse_late_mask(info)
+        elif not self.lanes.spaces.action.left_by(rows[ACTION_MASK][lane]):
+            raise FieldFault(ACTION_MASK, without_action(rows[ACTION_MASK][lane]))
 
     def final(self, obs: Any, info: Any) -> Tree:
         """A last observation as a tree without lanes; without a mask, every action counts as legal."""

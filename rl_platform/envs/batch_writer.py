@@ -14,7 +14,7 @@ from gymnasium import spaces as gym_spaces
 from rl_platform.data.spaces import Leaf
 from rl_platform.data.tree import ACTION_MASK, OBS
 from rl_platform.envs.faults import FieldFault
-from rl_platform.envs.observation_writer import first_and_count, observation_writer, within
+from rl_platform.envs.observation_writer import first_and_count, no_mask, observation_writer, within
 from rl_platform.envs.spaces import channels_first, observation_leaves
 
 Lanes = np.ndarray | slice
@@ -24,7 +24,7 @@ BatchWriter = Callable[[Any, Mapping[str, np.ndarray], Lanes], None]
 Place = Callable[[np.ndarray], np.ndarray]
 EVERY = slice(None)
 ANY_NUMBER = np.dtype(np.float64)
-"""Masks come as bool, int or float arrays; whatever is not zero is legal."""
+"""Masks come as bool, int or float arrays."""
 
 
 class LaneFault(FieldFault):
@@ -48,7 +48,7 @@ def batch_writer(
     leaf = observation_leaves(space, max_set_size, path)[path]
     shape = (num_envs, *(space.shape or ()))
     if path == ACTION_MASK:
-        return array_batch_writer(path, shape, ANY_NUMBER, lambda mask: mask != 0)
+        return mask_batch_writer(shape)
     return array_batch_writer(path, shape, space.dtype or np.dtype(leaf.dtype), _place(space, leaf, path))
 
 
@@ -69,6 +69,21 @@ def array_batch_writer(
         rows[path][lanes] = batch[lanes] if place is None else place(batch)[lanes]
 
     return write
+
+
+def mask_batch_writer(shape: tuple[int, int]) -> BatchWriter:
+    """Writes action masks ``shape`` [L, A] to their leaf."""
+    return array_batch_writer(ACTION_MASK, shape, ANY_NUMBER, _as_masks)
+
+
+def _as_masks(masks: np.ndarray) -> np.ndarray:
+    if masks.dtype != np.bool_:
+        good = np.isin(masks, (0, 1)).all(-1)
+        if not good.all():
+            lane = int(np.argmin(good))
+            raise LaneFault(lane, ACTION_MASK, no_mask(masks[lane]))
+    legal: np.ndarray = masks != 0
+    return legal
 
 
 def _array(batch: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -18,7 +18,6 @@ from rl_platform.envs.faults import (
     RAISED,
     SCALARS,
     BadEnvironment,
-    FieldFault,
     check_flag,
     check_reward,
     fault_at,
@@ -27,6 +26,7 @@ from rl_platform.envs.observation_writer import (
     Writer,
     mask_writer,
     observation_writer,
+    refuse_late_mask,
     refusing_without_action,
 )
 from rl_platform.envs.spaces import MASK_KEY, UnsupportedSpace, action_list, policy_spaces
@@ -126,10 +126,8 @@ class GymnasiumAdapter:
                 write(obs, rows, i)
                 if self._write_mask:
                     self._write_mask(info, rows, i)
-                elif info and isinstance(info, Mapping) and MASK_KEY in info and ACTION_MASK not in rows:
-                    raise FieldFault(
-                        f"info[{MASK_KEY!r}]", "is there, and was not at the first reset; expected it always"
-                    )
+                elif info and ACTION_MASK not in rows:
+                    refuse_late_mask(info)
         except EnvironmentFault:
             raise
         except RAISED as error:

@@ -15,7 +15,7 @@ from gymnasium import spaces as gym_spaces
 from rl_platform.data.spaces import ActionSpace, Leaf
 from rl_platform.data.tree import ACTION_MASK, OBS
 from rl_platform.envs.faults import FieldFault
-from rl_platform.envs.spaces import channels_first, observation_leaves
+from rl_platform.envs.spaces import MASK_KEY, channels_first, observation_leaves
 
 Writer = Callable[[Any, Mapping[str, np.ndarray], int], None]
 """(observation, leaves [L, ...] by path, lane): writes row ``lane``. Raises FieldFault."""
@@ -59,7 +59,7 @@ def mask_writer(size: int) -> Writer:
     array = array_writer(ACTION_MASK, (size,), np.dtype(np.int8))
 
     def write(info: Any, rows: Mapping[str, np.ndarray], lane: int) -> None:
-        mask = info.get("action_mask") if isinstance(info, Mapping) else None
+        mask = info.get(MASK_KEY) if isinstance(info, Mapping) else None
         if mask is None:
             raise FieldFault(
                 "info['action_mask']", "is missing; expected it with every observation, as at first"
@@ -76,18 +76,33 @@ def refusing_without_action(write: Writer, action: ActionSpace) -> Writer:
         write(obs, rows, lane)
         mask = rows[ACTION_MASK][lane]
         if not action.left_by(mask):
-            raise FieldFault(
-                ACTION_MASK,
-                f"leaves no legal action ({mask.tolist()}); expected at least one 1 for each component",
-            )
+            raise FieldFault(ACTION_MASK, without_action(mask))
 
     return checked
+
+
+def without_action(mask: np.ndarray) -> str:
+    """What is wrong with a mask [A] that leaves nothing to do."""
+    return f"leaves no legal action ({mask.tolist()!r:.100}); expected at least one 1 for each component"
+
+
+def refuse_late_mask(info: Any) -> None:
+    """Of environments whose first reset gave no mask. Raises FieldFault."""
+    if info and isinstance(info, Mapping) and MASK_KEY in info:
+        raise FieldFault(
+            f"info[{MASK_KEY!r}]", "is there, and was not at the first reset; expected it always"
+        )
+
+
+def no_mask(numbers: np.ndarray) -> str:
+    """What is wrong with these [A] as a mask."""
+    return f"is {numbers.tolist()!r:.100}; expected 0 or 1 for each action"
 
 
 def _as_mask(mask: np.ndarray) -> np.ndarray:
     """Masks come as bool, int or float arrays."""
     if mask.dtype != np.bool_ and not np.isin(mask, (0, 1)).all():
-        raise FieldFault(ACTION_MASK, f"is {mask.tolist()!r:.100}; expected 0 or 1 for each action")
+        raise FieldFault(ACTION_MASK, no_mask(mask))
     legal: np.ndarray = mask != 0
     return legal
 

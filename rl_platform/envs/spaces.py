@@ -87,11 +87,9 @@ def action_space(space: gym_spaces.Space[Any], path: str = ACTION) -> ActionSpac
 
 
 def action_list(space: gym_spaces.Space[Any]) -> Callable[[np.ndarray], Sequence[Any]]:
-    """A function from actions in the environment's scale [L, ...] to what each environment's ``step``
-    takes.
+    """A function from actions in the environment's scale [L, ...] to what each environment's ``step`` takes:
+    arrays and numbers as ``space.sample()`` gives them.
     """
-    if isinstance(space, gym_spaces.Discrete):
-        return np.ndarray.tolist
     dtype = space.dtype
 
     def rows(actions: np.ndarray) -> Sequence[Any]:

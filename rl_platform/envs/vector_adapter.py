@@ -15,14 +15,13 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rl_platform.data.spaces import Spaces
 from rl_platform.data.trajectory import TERMINATED, TRUNCATED
 from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentFault, Lanes
-from rl_platform.envs.batch_writer import ANY_NUMBER, EVERY, LaneFault, array_batch_writer, batch_writer
+from rl_platform.envs.batch_writer import EVERY, LaneFault, batch_writer, mask_batch_writer
 from rl_platform.envs.environment_state import get_environment_state, set_environment_state
 from rl_platform.envs.faults import FieldFault, fault_at
-from rl_platform.envs.observation_writer import observation_writer
+from rl_platform.envs.observation_writer import observation_writer, refuse_late_mask, without_action
 from rl_platform.envs.spaces import MASK_KEY, policy_spaces
 
 Vector = VectorEnv[Any, Any, Any]
@@ -54,7 +53,9 @@ class VectorAdapter:
         self.lanes = {policy: Lanes(self._spaces, index, np.zeros_like(index), ("",))}
         self._write = batch_writer(single, self.num_envs, max_set_size)
         self._write_one = observation_writer(single, max_set_size)
-        self._write_mask = _mask_batch_writer(self._spaces, self.num_envs) if masked else None
+        self._write_mask = None
+        if masked:
+            self._write_mask = mask_batch_writer((self.num_envs, *self._spaces.obs[ACTION_MASK].shape))
         self._neutral = _neutral_action(env)
         # Gymnasium's own vectors take a seed for each environment, others one for all of them.
         self._seed_each = isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv)
@@ -69,6 +70,7 @@ class VectorAdapter:
         try:
             obs, info = self._env.reset(seed=seed)
             self._show(obs, info, arrival.obs, EVERY)
+            self._check_actions_left(arrival.obs, EVERY)
         except Exception as error:
             raise self._fault("reset", error) from error
         arrival.ready[:] = True
@@ -128,6 +130,7 @@ class VectorAdapter:
             first, first_info = self._env.reset(options={"reset_mask": over.copy()})
             self._show(first, first_info, arrival.obs, lanes)
         self._steps[lanes] = 0
+        self._check_actions_left(arrival.obs, EVERY)
         return over
 
     def _take_next_step(
@@ -147,6 +150,7 @@ class VectorAdapter:
         arrival.first[:] = began
         self._resetting[lanes] = True
         self._steps[began] = 0
+        self._check_actions_left(arrival.obs, ~over)
         return over
 
     def _show(self, obs: Any, info: Any, rows: Mapping[str, np.ndarray], lanes: np.ndarray | slice) -> None:
@@ -156,6 +160,19 @@ class VectorAdapter:
             if mask is None:
                 raise FieldFault("info['action_mask']", "is missing; expected it in every step, as at first")
             self._write_mask(mask, rows, lanes)
+        elif ACTION_MASK not in rows:
+            refuse_late_mask(info)
+
+    def _check_actions_left(self, rows: Mapping[str, np.ndarray], acting: np.ndarray | slice) -> None:
+        """``acting``: who acts on these observations, bool [L]; last ones may leave nothing to do."""
+        if ACTION_MASK not in rows:
+            return
+        masks = rows[ACTION_MASK]
+        stuck = np.zeros(self.num_envs, bool)
+        stuck[acting] = ~self._spaces.action.left_by(masks[acting])
+        if stuck.any():
+            lane = int(np.argmax(stuck))
+            raise LaneFault(lane, ACTION_MASK, without_action(masks[lane]))
 
     def _keep_written_finals(self, arrival: Arrivals, lanes: np.ndarray) -> None:
         """The last observations are the ones just written."""
@@ -237,11 +254,6 @@ def _autoreset_mode(env: Vector, name: str) -> AutoresetMode:
         raise ValueError(
             f"vector environment {name!r}: metadata['autoreset_mode'] is {mode!r}; expected one of {expected}"
         ) from None
-
-
-def _mask_batch_writer(spaces: Spaces, num_envs: int) -> Any:
-    shape = (num_envs, *spaces.obs[ACTION_MASK].shape)
-    return array_batch_writer(ACTION_MASK, shape, ANY_NUMBER, lambda mask: mask != 0)
 
 
 def _neutral_action(env: Vector) -> np.ndarray:

@@ -7,10 +7,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from rl_platform.data.spaces import ActionSpace, Spaces
+from rl_platform.data.spaces import Spaces
 from rl_platform.data.tree import ACTION_MASK, Tree
+from rl_platform.models.deferred import DeferredAssessment
 from rl_platform.models.numpy_ops import NUMPY
-from rl_platform.models.policy import Act, NoiseKind, Policy
+from rl_platform.models.policy import Act, NoiseKind, Policy, refuse_rows_without_action
 
 Executor = Literal["auto", "numpy", "torch"]
 NUMPY_LIMIT = 300_000
@@ -18,12 +19,16 @@ NUMPY_LIMIT = 300_000
 
 
 class Actor(Protocol):
-    """What a rollout worker, an evaluation and a served policy ask of an executor."""
+    """What a rollout worker, an evaluation and a served policy ask of an executor.
+
+    ``deferred``: the policy as it is loaded, where its extras can be said later than its actions.
+    """
 
     spaces: Spaces
     extras: tuple[str, ...]
     noise_width: int
     version: int
+    deferred: DeferredAssessment | None
 
     def draw_noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """float32 [*shape, noise_width]."""
@@ -53,6 +58,7 @@ class Definition:
         self.extras = policy.extras
         self.noise_width = policy.noise_width
         self.version = -1
+        self.deferred: DeferredAssessment | None = None
         self._masked = ACTION_MASK in policy.spaces.obs
 
     def draw_noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -88,6 +94,7 @@ class NumpyActor(Definition):
         mine.flags.writeable = False
         self._params = self.policy.layout.views(mine)
         self._knobs = {name: np.array(knob, np.float32) for name, knob in knobs.items()}
+        self.deferred = DeferredAssessment.of(self.policy, self._params, self._knobs)
         self.version = version
 
     def act(
@@ -195,14 +202,3 @@ def _draw(kind: NoiseKind, rng: np.random.Generator, shape: tuple[int, ...]) -> 
         return rng.random(shape, np.float32)
     # -log of an exponential variable has the Gumbel distribution; the bound keeps the logarithm finite.
     return -np.log(np.maximum(rng.standard_exponential(shape, np.float32), np.float32(1e-30)))
-
-
-def refuse_rows_without_action(mask: np.ndarray, space: ActionSpace) -> None:
-    """Raises ValueError naming the first row whose mask [B, A] leaves a component without a legal action."""
-    some = space.left_by(mask)
-    if not some.all():
-        row = int(np.argmin(some))
-        raise ValueError(
-            f"{ACTION_MASK} has no legal action in row {row} of {len(mask)} ({mask[row].tolist()}); "
-            "expected at least one 1 for each action component"
-        )

@@ -51,6 +51,16 @@ class DenseLayers:
             for i, (w, b) in enumerate(self.layers)
         ]
 
+    def layers_of(self, head: str, leaves: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Weights [F, H] and bias [H] of each layer of this head's trunk, and of the head: copies side by side."""
+        (own,) = (each for each in self.heads if each.name == head)
+        layers = []
+        for w, b in self.arranged(leaves):
+            units = len(b) // self.trunks
+            mine = slice(own.trunk * units, (own.trunk + 1) * units)
+            layers.append((np.ascontiguousarray(w[own.trunk] if w.ndim == 3 else w[:, mine]), b[mine]))
+        return [*layers, (leaves[own.w], leaves[own.b])]
+
 
 def dense_heads(names: Sequence[str], trunk_of_each: bool, prefix: str = "") -> tuple[DenseHead, ...]:
     """Heads below ``prefix``, each on a trunk of its own or all on the first."""

@@ -30,7 +30,7 @@ Tensors = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Categorical:
-    """One of A actions, sampled by the Gumbel-max trick: arg max of log-probability + Gumbel noise."""
+    """One of A actions, sampled by the Gumbel-max trick: arg max of the head + Gumbel noise."""
 
     space: ActionSpace
     stochastic: bool = True
@@ -47,9 +47,13 @@ class Categorical:
     def act(
         self, ops: Ops, params: Tensors, heads: Tensors, mask: Array | None, noise: Array | None, knobs: Knobs
     ) -> tuple[Array, dict[str, Array]]:
-        logp = ops.log_softmax(legal(ops, heads[POLICY_HEAD], mask))
-        action = ops.argmax(logp if noise is None else logp + noise)
-        return action, {"log_probability": ops.take(logp, action)}
+        scores = legal(ops, heads[POLICY_HEAD], mask)
+        action = self.best(ops, scores, noise)
+        return action, {"log_probability": ops.take(ops.log_softmax(scores), action)}
+
+    def best(self, ops: Ops, scores: Array, noise: Array | None) -> Array:
+        """The action [B] for scores of legal actions [B, A]: a common term of theirs makes no difference."""
+        return ops.argmax(scores if noise is None else scores + noise)
 
     def log_probability(
         self, ops: Ops, params: Tensors, heads: Tensors, mask: Array | None, action: Array
@@ -82,13 +86,15 @@ class MultiCategorical:
     def act(
         self, ops: Ops, params: Tensors, heads: Tensors, mask: Array | None, noise: Array | None, knobs: Knobs
     ) -> tuple[Array, dict[str, Array]]:
+        scores = legal(ops, heads[POLICY_HEAD], mask)
+        action = self.best(ops, scores, noise)
         parts = self._log_probabilities(ops, heads, mask)
-        scores = parts
-        if noise is not None:
-            drawn = ops.split(noise, self.space.categories)
-            scores = [logp + part for logp, part in zip(parts, drawn, strict=True)]
-        action = ops.stack([ops.argmax(score) for score in scores], -1)
         return action, {"log_probability": self._total(ops, parts, action)}
+
+    def best(self, ops: Ops, scores: Array, noise: Array | None) -> Array:
+        """The action [B, D] for scores of legal actions [B, A]."""
+        parts = ops.split(scores if noise is None else scores + noise, self.space.categories)
+        return ops.stack([ops.argmax(part) for part in parts], -1)
 
     def log_probability(
         self, ops: Ops, params: Tensors, heads: Tensors, mask: Array | None, action: Array

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
-from rl_platform.data.spaces import Spaces
+import numpy as np
+
+from rl_platform.data.spaces import ActionSpace, Spaces
 from rl_platform.data.tree import ACTION_MASK, STATE
 from rl_platform.models.action_values import action_values
 from rl_platform.models.dense import DenseLayers
@@ -193,6 +195,17 @@ class Policy:
 def legal(ops: Ops, scores: Array, mask: Array | None) -> Array:
     """Scores [..., A] with those of illegal actions pushed below anything that noise could lift."""
     return scores if mask is None else ops.where(ops.cast(mask, "bool"), scores, ILLEGAL)
+
+
+def refuse_rows_without_action(mask: np.ndarray, space: ActionSpace) -> None:
+    """Raises ValueError naming the first row whose mask [B, A] leaves a component without a legal action."""
+    some = space.left_by(mask)
+    if not some.all():
+        row = int(np.argmin(some))
+        raise ValueError(
+            f"{ACTION_MASK} has no legal action in row {row} of {len(mask)} ({mask[row].tolist()}); "
+            "expected at least one 1 for each action component"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rl_platform.data.trajectory import Final, Trajectory
 from rl_platform.data.tree import ACTION, Tree
 from rl_platform.models.actors import Actor
 
-VALUE = "value"
+LOG_PROBABILITY, VALUE = "log_probability", "value"
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, EnvironmentFault
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
-from rl_platform.workers.columns import VALUE, Columns, End, Identity
+from rl_platform.models.deferred import SCORES, DeferredAssessment
+from rl_platform.workers.columns import LOG_PROBABILITY, VALUE, Columns, End, Identity
 from rl_platform.workers.episode import Episode
 from rl_platform.workers.last_values import final_of
 from rl_platform.workers.observation_checks import ObservationChecks
@@ -72,7 +73,7 @@ class LockstepSampler:
             raise
         self._number_rows(columns, ticks)
         final = final_of(self.actor, ends)
-        if VALUE in columns.extra:
+        if VALUE in columns.extra and self.actor.deferred is None:
             self._value_last(columns)
         length = np.full(self.lanes, ticks, np.int32)
         self.identity.version = self.actor.version
@@ -85,8 +86,12 @@ class LockstepSampler:
     def _run(self, columns: Columns, ticks: int, noise: np.ndarray | None) -> list[End]:
         """The hot loop."""
         k, every, recurrent = self.identity.look_back, self.identity.state_every or ticks, bool(self.state)
-        act, step_into, watchdog = self.actor.act, self.adapter.step_into, self.watchdog
-        action, extras = columns.action, list(columns.extra.items())
+        step_into, watchdog, deferred = self.adapter.step_into, self.watchdog, self.actor.deferred
+        action, extra, act = columns.action, columns.extra, self.actor.act
+        if deferred is not None:
+            act = deferred.choose
+            extra = {SCORES: np.empty((k + ticks, self.lanes, deferred.scores), np.float32)}
+        extras = list(extra.items())
         rows, state = _rows(columns.obs, k), self.state
         obs = next(rows)
         arrival = self._arrivals(obs)
@@ -115,7 +120,18 @@ class LockstepSampler:
                     ends.append(End(row, lane, last, then))
                 arrival.final = []
         self.state = state
+        if deferred is not None:
+            self._assess(deferred, columns, extra[SCORES])
         return ends
+
+    def _assess(self, deferred: DeferredAssessment, columns: Columns, scores: np.ndarray) -> None:
+        """What was left unsaid in the loop, of all rows at once; of the last observation too."""
+        k = self.identity.look_back
+        action, scores = columns.action[k:], scores[k:]
+        said = deferred.log_probability(action.reshape(-1, *action.shape[2:]), scores.reshape(-1, scores.shape[-1]))
+        columns.extra[LOG_PROBABILITY][k:-1] = said.reshape(-1, self.lanes)
+        obs = {path: leaf[k:].reshape(-1, *leaf.shape[2:]) for path, leaf in columns.obs.items()}
+        columns.extra[VALUE][k:] = deferred.value(obs).reshape(-1, self.lanes)
 
     def _arrivals(self, obs: Tree) -> Arrivals:
         size = self.lanes

@@ -30,6 +30,7 @@ class CountingActor:
     extras = ("value",)
     noise_width = 0
     version = 4
+    deferred = None
 
     def __init__(self, spaces: Spaces) -> None:
         self.spaces = spaces

@@ -37,6 +37,9 @@ def batch(space: Space[Any], observations: list[Any]) -> Any:
     return concatenate(space, observations, create_empty_array(space, len(observations)))
 
 
+MASK = Dict(action_mask=Box(0, 9, (2,)))
+
+
 @pytest.mark.parametrize("space", SPACES, ids=str)
 @pytest.mark.parametrize("lanes", [EVERY, np.array([3, 1])], ids=["every", "some"])
 def test_a_batch_is_written_as_its_observations_are_one_by_one(space: Space[Any], lanes: Any) -> None:
@@ -53,11 +56,11 @@ def test_a_batch_is_written_as_its_observations_are_one_by_one(space: Space[Any]
         np.testing.assert_array_equal(leaf, expected[path], path)
 
 
-def test_a_mask_of_any_numbers_is_one_where_an_action_is_legal() -> None:
+def test_a_mask_may_be_of_any_dtype() -> None:
     space = Dict(action_mask=Box(0, 9, (3,)))
     rows = empty(observation_leaves(space), 2)
     rows[ACTION_MASK] = np.full((2, 3), 7, np.int8)
-    mask = np.array([[0, 0.5, 9], [1, 0, 0]], np.float32)
+    mask = np.array([[0, 1, 1], [1, 0, 0]], np.float32)
     batch_writer(space, 2)({"action_mask": mask}, rows, EVERY)
     assert rows[ACTION_MASK].tolist() == [[0, 1, 1], [1, 0, 0]]
 
@@ -87,6 +90,8 @@ def test_a_batch_that_does_not_fit_its_space_is_refused(space: Space[Any], given
         (Discrete(3, start=1), np.array([1, 2, 3, 0, 1]), "obs: is 0; expected 1 to 3"),
         (MultiDiscrete([2, 2]), np.eye(5, 2, dtype=int) * 0 + [[0], [0], [0], [2], [0]], "obs: is "),
         (Sequence(Box(0, 1, (1,))), ((), (), (), tuple(np.zeros((5, 1))), ()), "obs: has 5 elements"),
+        (MASK, {"action_mask": [[0, 1], [1, 1], [0, 0], [1, 2], [0, 1]]}, r"is \[1, 2\]; expected 0 or 1"),
+        (MASK, {"action_mask": np.eye(5, 2, 3) + [[0], [0], [0], [np.nan], [0]]}, r"is \[nan, nan\]"),
     ],
 )
 def test_one_wrong_lane_of_a_batch_is_named(space: Space[Any], given: Any, problem: str) -> None:

@@ -8,11 +8,14 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rl_platform.data.tree import ACTION_MASK
 from rl_platform.envs.adapter import Arrivals, EnvironmentFault
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
 from rl_platform.envs.spaces import UnsupportedSpace, observation_leaves
+from rl_platform.envs.vector_adapter import VectorAdapter
+from tests.envs.counters import arrivals_of
 
 GOOD = np.array([1, 0], np.int8)
 POINT = Box(-1.0, 1.0, (1,), np.float32)
@@ -25,7 +28,8 @@ class Masked(gymnasium.Env[Any, Any]):
         self.masks, self.in_info = masks, in_info
         self.action_space = actions or Discrete(2)
         size = int(np.sum(getattr(self.action_space, "nvec", 2)))
-        self.observation_space = POINT if in_info else Dict(x=POINT, action_mask=Box(-9, 9, (size,)))
+        mask = Box(-9, 9, (size,), np.float32)
+        self.observation_space = POINT if in_info else Dict(x=POINT, action_mask=mask)
 
     def _seen(self) -> tuple[Any, dict[str, Any]]:
         mask, x = self.masks[self.t], np.zeros(1, np.float32)
@@ -129,3 +133,40 @@ def test_whatever_it_raises_is_its_fault(error: BaseException) -> None:
 def test_two_observations_of_one_path_are_refused(space: Any) -> None:
     with pytest.raises(UnsupportedSpace, match="two observations have this path"):
         observation_leaves(space, 3)
+
+
+def in_a_vector(masks: list[Any], in_info: bool, times: int, mode: AutoresetMode) -> None:
+    env = SyncVectorEnv(
+        [lambda: Masked([GOOD] * 9, in_info), lambda: Masked(masks, in_info)], autoreset_mode=mode
+    )
+    adapter = VectorAdapter(env, name="odd")
+    arrivals = arrivals_of(adapter)
+    adapter.reset_into(arrivals, [0, 0])
+    for _ in range(times):
+        adapter.step_into({"default": np.zeros(2, np.int64)}, arrivals)
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("in_info", [True, False], ids=["info", "observation"])
+def test_a_lane_of_a_vector_that_may_do_nothing_is_named(mode: AutoresetMode, in_info: bool) -> None:
+    whole = rf"environment 'odd' number 1, step 2, field {ACTION_MASK}: leaves no legal action \(\[0, 0\]\)"
+    with pytest.raises(EnvironmentFault, match=whole):
+        in_a_vector([GOOD, GOOD, np.zeros(2, np.int8), GOOD], in_info, 2, mode)
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("in_info", [True, False], ids=["info", "observation"])
+def test_the_last_observation_of_a_vectors_episode_may_leave_nothing_to_do(
+    mode: AutoresetMode, in_info: bool
+) -> None:
+    in_a_vector([GOOD, GOOD, np.zeros(2, np.int8)], in_info, 3, mode)
+
+
+def test_a_mask_of_a_vector_that_comes_later_is_not_passed_over() -> None:
+    env = SyncVectorEnv([lambda: Masked([None, None, GOOD, None])] * 2)
+    adapter = VectorAdapter(env, name="odd")
+    arrivals = arrivals_of(adapter)
+    adapter.reset_into(arrivals, [0, 0])
+    adapter.step_into({"default": np.zeros(2, np.int64)}, arrivals)
+    with pytest.raises(EnvironmentFault, match=r"field info\['action_mask'\]: is there, and was not"):
+        adapter.step_into({"default": np.zeros(2, np.int64)}, arrivals)

@@ -236,10 +236,11 @@ def test_an_environment_that_hangs_is_ended_and_named() -> None:
         worker.sample(5)
 
 
-def test_masks_in_the_infos_become_leaves() -> None:
-    def masks(**of: list[int]) -> dict[str, Mapping[str, Any]]:
-        return {agent: {"action_mask": np.array(mask, np.int8)} for agent, mask in of.items()}
+def masks(**of: list[int]) -> dict[str, Mapping[str, Any]]:
+    return {agent: {"action_mask": np.array(mask, np.int8)} for agent, mask in of.items()}
 
+
+def test_masks_in_the_infos_become_leaves() -> None:
     step = {
         "obs": {"a": obs(1), "b": obs(2)},
         "terminated": {"b": True},
@@ -255,6 +256,21 @@ def test_masks_in_the_infos_become_leaves() -> None:
         EnvironmentFault, match=r"step 1, field info\['action_mask'\] of agent 'a': is missing"
     ):
         played(without, 1)
+
+
+def test_an_agent_that_may_do_nothing_is_named() -> None:
+    step = {"obs": {"a": obs(1), "b": obs(1)}, "info": masks(a=[1, 0], b=[0, 0])}
+    env = Scripted(step, infos=masks(a=[0, 1], b=[1, 1]))
+    told = f"step 1, field {ACTION_MASK} of agent 'b': leaves no legal action"
+    with pytest.raises(EnvironmentFault, match=told):
+        played(env, 1)
+
+
+def test_a_mask_that_comes_later_is_not_passed_over() -> None:
+    env = Scripted({"obs": {"a": obs(1)}, "info": masks(a=[1, 0])})
+    told = r"step 1, field info\['action_mask'\] of agent 'a': is there, and was not at the first reset"
+    with pytest.raises(EnvironmentFault, match=told):
+        played(env, 1)
 
 
 def fuzz_worker(limit: int | None) -> RolloutWorker:

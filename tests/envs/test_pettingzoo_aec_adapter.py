@@ -61,7 +61,7 @@ class Turns(AECEnv):  # type: ignore[misc]  # PettingZoo is untyped
         self.turn += 1
         if self.turn == self.stuck_at:
             raise RuntimeError("whose turn is it?")
-        self.last_action = action
+        self.last_action = None if action is None else int(action)
         self._cumulative_rewards[agent] = 0.0
         alive = [a for a in self.agents if not (self.terminations[a] or self.truncations[a])]
         for each in alive:

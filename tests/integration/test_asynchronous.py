@@ -56,9 +56,10 @@ def test_every_fragment_is_learned_from_once_over_a_drain_and_a_resume(tmp_path:
         assert learned == list(range(len(learned))), f"worker {worker}"
     assert sum(steps for _, _, steps, _ in asynchronous.LEARNED) == rest.env_steps
     assert rest.dropped == {}
-    report = list(read_reports(tmp_path / "run" / "progress.jsonl"))[-1]
-    assert report.metrics["edge/asynchronous/rollouts/depth"] >= 1
-    assert report.metrics["rollout/policy_lag"] >= 1
+    reports = list(read_reports(tmp_path / "run" / "progress.jsonl"))
+    name = "edge/asynchronous/rollouts/depth"
+    assert max(report.metrics.get(name, 0) for report in reports) >= 1
+    assert reports[-1].metrics["rollout/policy_lag"] >= 1
 
 
 def test_fragments_that_are_too_old_are_dropped_and_counted(tmp_path: Path) -> None:

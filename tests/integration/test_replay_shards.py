@@ -193,8 +193,8 @@ def test_a_killed_learner_goes_back_with_the_shards(tmp_path: Path) -> None:
     saved = load(resolve(str(tmp_path / "run")))
     kept = [tree["obs"] for name, tree in saved.arrays.items() if name.startswith("replay/")]
     assert sum(map(len, kept)) == min(result.env_steps, 4_000)
-    report = list(read_reports(tmp_path / "run" / "progress.jsonl"))[-1]
-    assert report.metrics["edge/feed/replay/depth"] >= 1
+    reports = read_reports(tmp_path / "run" / "progress.jsonl")
+    assert max(report.metrics.get("edge/feed/replay/depth", 0) for report in reports) >= 1
 
 
 def test_a_checkpoint_without_replay_says_what_is_missing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rl_platform.data.spaces import Spaces
 from rl_platform.data.tree import OBS, Tree
+from rl_platform.models.deferred import DeferredAssessment
 from rl_platform.models.policy import Act
 
 
@@ -17,6 +18,7 @@ class SumActor:
 
     noise_width = 0
     extras: tuple[str, ...] = ("value",)
+    deferred: DeferredAssessment | None = None
 
     def __init__(self, spaces: Spaces) -> None:
         self.spaces, self.version = spaces, 1
