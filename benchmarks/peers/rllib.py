@@ -1,7 +1,7 @@
 """RLlib (new stack) on CartPole. Prints one JSON line.
 
 Run in the peers' environment: python rllib.py TASK ENV_STEPS, with TASK one of ppo-cartpole (no env runners beside the
-driver), ppo-two-runners, impala-two-runners and dqn-two-runners (a line of updates per second).
+driver), ppo-two-runners, impala-two-runners, impala-learner and dqn-two-runners (a line of updates per second).
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def ppo(runners: int) -> Any:
     )
 
 
-def impala() -> Any:
+def impala(learners: int) -> Any:
     return (
         IMPALAConfig()
         .environment("CartPole-v1")
         .env_runners(num_env_runners=2, num_envs_per_env_runner=4)
-        .learners(num_learners=1)
+        .learners(num_learners=learners)
         .training(
             lr=1e-3,
             gamma=0.99,
@@ -97,10 +97,11 @@ def dqn() -> Any:
 TASKS: dict[str, Callable[[], Any]] = {
     "ppo-cartpole": lambda: ppo(0),
     "ppo-two-runners": lambda: ppo(2),
-    "impala-two-runners": impala,
+    "impala-two-runners": lambda: impala(0),
+    "impala-learner": lambda: impala(1),
     "dqn-two-runners": dqn,
 }
-WARM = {"impala-two-runners": 2_000, "dqn-two-runners": 1_500}
+WARM = {"impala-two-runners": 2_000, "impala-learner": 2_000, "dqn-two-runners": 1_500}
 
 
 def counted(result: dict[str, Any]) -> tuple[float, float]:

@@ -95,7 +95,9 @@ class DeferredAssessment:
         values = np.empty(count, np.float32)
         for start in range(0, count, ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
-            seen, _ = self.policy.filter(NUMPY, {path: leaf[rows] for path, leaf in plain.items()}, self.knobs)
+            seen, _ = self.policy.filter(
+                NUMPY, {path: leaf[rows] for path, leaf in plain.items()}, self.knobs
+            )
             values[rows] = self._through(self.value_layers, seen)[..., 0]
         return values
 

@@ -52,7 +52,7 @@ class DenseLayers:
         ]
 
     def layers_of(self, head: str, leaves: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Weights [F, H] and bias [H] of each layer of this head's trunk, and of the head: copies side by side."""
+        """Weights [F, H] and bias [H] of each layer of this head's trunk, then of the head."""
         (own,) = (each for each in self.heads if each.name == head)
         layers = []
         for w, b in self.arranged(leaves):

@@ -128,7 +128,9 @@ class LockstepSampler:
         """What was left unsaid in the loop, of all rows at once; of the last observation too."""
         k = self.identity.look_back
         action, scores = columns.action[k:], scores[k:]
-        said = deferred.log_probability(action.reshape(-1, *action.shape[2:]), scores.reshape(-1, scores.shape[-1]))
+        said = deferred.log_probability(
+            action.reshape(-1, *action.shape[2:]), scores.reshape(-1, scores.shape[-1])
+        )
         columns.extra[LOG_PROBABILITY][k:-1] = said.reshape(-1, self.lanes)
         obs = {path: leaf[k:].reshape(-1, *leaf.shape[2:]) for path, leaf in columns.obs.items()}
         columns.extra[VALUE][k:] = deferred.value(obs).reshape(-1, self.lanes)

@@ -52,6 +52,7 @@ def turn(item: pytest.Item) -> int:
     fitting = [each for each in ORDER if name.startswith(each)]
     return ORDER.index(max(fitting, key=len)) if fitting else -1
 
+
 FAULT_SECONDS = float(os.environ.get("RLP_E2E_FAULT_SECONDS", "600"))
 SEED = int(os.environ.get("RLP_E2E_SEED", "1"))
 
