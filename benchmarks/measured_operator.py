@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.bare_watch import CHANGED
-
 from rl_operator import __main__ as operator
 from rl_operator.driver_contact import Key
 from rl_operator.reconcile import Reconciler

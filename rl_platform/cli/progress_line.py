@@ -1,13 +1,18 @@
-"""Live progress on a terminal: one line that is redrawn; elsewhere a line now and then."""
+"""Live progress on a terminal: a line that is redrawn; elsewhere one now and then.
+
+Where workers are in processes of their own, a second line says how the edges of the plan do.
+"""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
 from typing import TextIO
 
 from rl_platform.cli.amounts import duration
+from rl_platform.driver.edge_figures import edges_in
 from rl_platform.spec.running import StopSpec
 from rl_platform.tracking.report import Report
 
@@ -29,16 +34,24 @@ class ProgressLine:
         self.stop, self.stream = stop, stream or sys.stderr
         self.live = self.stream.isatty()
         self.next = 0.0
+        self.edges = ""  # they are not in every report
         self.phase_ended = threading.Event()
         self.writing = threading.Lock()
 
     def report(self, report: Report) -> None:
         now = time.monotonic()
+        edges = edges_in(report.metrics)
+        if edges:
+            told = (
+                f"{name} {it.depth} ({it.age_seconds:.2g} s, {it.items_per_second:.3g}/s)"
+                for name, it in edges.items()
+            )
+            self.edges = f"edges: {', '.join(told)}"
         if now < self.next:
             return
         self._end_phase()
         self.next = now + (REDRAW_SECONDS if self.live else LINE_SECONDS)
-        self._write(self._text(report))
+        self._write(self._text(report), self.edges)
 
     def phase(self, name: str) -> None:
         """What happens before and after training; the seconds are shown while it lasts."""
@@ -51,7 +64,7 @@ class ProgressLine:
     def close(self) -> None:
         self._end_phase()
         if self.live:
-            self.stream.write("\r\x1b[K")
+            self.stream.write("\r\x1b[J")
             self.stream.flush()
 
     def _end_phase(self) -> None:
@@ -65,8 +78,13 @@ class ProgressLine:
                 if not ended.is_set():
                     self._write(f"{name} ... {time.monotonic() - began:.0f} s")
 
-    def _write(self, text: str) -> None:
-        self.stream.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
+    def _write(self, text: str, below: str = "") -> None:
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1
+            under = f"\n{below[:width]}\r\x1b[1A" if below else ""
+            self.stream.write(f"\r\x1b[J{text[:width]}{under}")
+        else:
+            self.stream.write(f"{text}\n{below}\n" if below else f"{text}\n")
         self.stream.flush()
 
     def _text(self, report: Report) -> str:
@@ -82,6 +100,8 @@ class ProgressLine:
             f"{speed:,.0f} steps/s",
         ]
         parts += [text.format(report.metrics[key]) for key, text in NOTED.items() if report.metrics.get(key)]
+        if self.edges and "rollout/policy_lag" in report.metrics:
+            parts.append(f"lag {report.metrics['rollout/policy_lag']:.0f}")
         if left is not None:
             parts.append(f"{duration(left)} left")
         return " · ".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rl_platform.execution.plan import Plan
@@ -64,3 +65,18 @@ class EdgeFigures:
             metrics[f"edge/{name}/age"] = figure.age_seconds
             metrics[f"edge/{name}/rate"] = figure.items_per_second
         return metrics
+
+
+def edges_in(metrics: Mapping[str, float]) -> dict[str, EdgeFigure]:
+    """The inverse of `EdgeFigures.metrics`, among other metrics."""
+    names = [
+        key[len("edge/") : -len("/depth")]
+        for key in metrics
+        if key.startswith("edge/") and key.endswith("/depth")
+    ]
+    return {
+        name: EdgeFigure(
+            round(metrics[f"edge/{name}/depth"]), metrics[f"edge/{name}/age"], metrics[f"edge/{name}/rate"]
+        )
+        for name in names
+    }

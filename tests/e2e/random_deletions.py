@@ -89,7 +89,7 @@ class RandomDeletions:
 
 
 class Watched:
-    """Every status that is seen: steps never fall below a checkpoint, attempts only grow, no fault is its own."""
+    """Every status that is seen: steps stay above the checkpoint, attempts only grow, no fault is its own."""
 
     def __init__(self, jobs: LiveCluster, name: str) -> None:
         self.jobs, self.name = jobs, name
