@@ -71,7 +71,7 @@ def array_batch_writer(
     return write
 
 
-def mask_batch_writer(shape: tuple[int, int]) -> BatchWriter:
+def mask_batch_writer(shape: tuple[int, ...]) -> BatchWriter:
     """Writes action masks ``shape`` [L, A] to their leaf."""
     return array_batch_writer(ACTION_MASK, shape, ANY_NUMBER, _as_masks)
 

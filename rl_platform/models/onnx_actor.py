@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from rl_platform.data.tree import ACTION, ACTION_MASK, STATE
-from rl_platform.models.actors import Definition, refuse_rows_without_action
+from rl_platform.models.actors import Definition
 from rl_platform.models.onnx_export import NOISE, export_onnx
-from rl_platform.models.policy import Act, Policy
+from rl_platform.models.policy import Act, Policy, refuse_rows_without_action
 
 
 class OnnxActor(Definition):

@@ -10,6 +10,7 @@ import numpy as np
 
 from rl_platform.data.tree import ACTION, STATE, Tree
 from rl_platform.models.actors import Actor, make_actor
+from rl_platform.models.deferred import DeferredAssessment
 from rl_platform.models.policy import Act
 from rl_platform.serving.bundle import Bundle, open_bundle, rebuild
 from rl_platform.serving.pyfunc_model import OnnxPolicy, draw_noise
@@ -19,6 +20,7 @@ class GraphActor:
     """`Actor` of a bundle's graph. Weights are inside it, so there is nothing to load, and no extras."""
 
     extras: tuple[str, ...] = ()
+    deferred: DeferredAssessment | None = None
 
     def __init__(self, bundle: Bundle) -> None:
         self._policy = OnnxPolicy(bundle.folder)
