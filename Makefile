@@ -47,7 +47,7 @@ endif
 
 CRD := helm/rl-platform/files/trainingjobs.rlplatform.io.yaml
 
-.PHONY: help setup run test test-ray test-long test-crash-nightly test-planted-bugs control-plane test-cluster e2e e2e-soak test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
+.PHONY: help setup run test test-ray test-long test-crash-nightly test-planted-bugs control-plane test-cluster e2e e2e-readme e2e-soak test-learning check lint style types layers reports crd chart docs prometheus wheel constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /make \1\t/' | expand -t 22
@@ -116,7 +116,10 @@ test-cluster: $(SETUP) ## on the cluster that KUBECONFIG names, with KubeRay and
 	@$(PYTEST) -m cluster tests/cluster
 
 e2e: $(SETUP) ## from helm install to a served model, and faults, on the cluster that KUBECONFIG names
-	@$(PYTEST) -m e2e -s $(or $(TESTS),tests/e2e)
+	@$(PYTEST) -m e2e -s $(or $(TESTS),tests/e2e --ignore tests/e2e/test_readme.py)
+
+e2e-readme: $(SETUP) ## the README's commands for a cluster, on one that has no TrainingJob
+	@$(PYTEST) -m e2e -s tests/e2e/test_readme.py
 
 e2e-soak: $(SETUP) ## the same faults for 30 minutes: pods of driver and operator deleted at random
 	@RLP_E2E_FAULT_SECONDS=1800 $(PYTEST) -m e2e -s tests/e2e/test_pods_deleted_at_random.py
