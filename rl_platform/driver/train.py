@@ -100,7 +100,9 @@ def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Cal
         phase("evaluating")
         outcome.evaluation = attempt.evaluate()
         if attempt.asked_to_stop():
-            outcome.end(StopReason.DRAINED)
+            outcome.end(
+                StopReason.DRAINED, "it is trained, but neither evaluated nor registered: --resume does that"
+            )
             return
         outcome.end(reason)
         if tracker is not None and registry is not None:

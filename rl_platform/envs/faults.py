@@ -48,13 +48,21 @@ def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldF
         return EnvironmentFault(f"{where}, field {what}: did not return {EXPECTED[what]}: {error}")
     if isinstance(error, SystemExit):
         return EnvironmentFault(f"{where}, field {what}: called sys.exit({error.code!r})")
-    return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {error}")
+    return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {words_of(error)}")
+
+
+def words_of(error: BaseException) -> str:
+    """What an exception says; one of an environment's own may not even be able to."""
+    try:
+        return str(error)
+    except Exception as worse:  # noqa: BLE001 - whatever it is, the first fault is the one to tell
+        return f"(whose message raises {type(worse).__name__})"
 
 
 def _is_ours(error: BaseException) -> bool:
     """Raised where what was returned is taken apart, not within the environment."""
     traceback = error.__traceback__
-    return "unpack" in str(error) and traceback is not None and traceback.tb_next is None
+    return "unpack" in words_of(error) and traceback is not None and traceback.tb_next is None
 
 
 def check_reward(reward: Any) -> float:

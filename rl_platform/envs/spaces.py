@@ -35,6 +35,9 @@ def policy_spaces(
 
     ``mask_in_info``: the action mask comes in ``info["action_mask"]`` instead of in the observation.
     """
+    for name, space in (("action_space", action), ("observation_space", observation)):
+        if not isinstance(space, gym_spaces.Space):
+            raise UnsupportedSpace(f"{name} is {space!r:.60}; expected a gymnasium.spaces.Space")
     acts = action_space(action)
     leaves = observation_leaves(observation, max_set_size)
     if ACTION_MASK in leaves or mask_in_info:

@@ -20,7 +20,7 @@ from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentFault, Lanes
 from rl_platform.envs.batch_writer import EVERY, LaneFault, batch_writer, mask_batch_writer
 from rl_platform.envs.environment_state import get_environment_state, set_environment_state
-from rl_platform.envs.faults import FieldFault, fault_at
+from rl_platform.envs.faults import FieldFault, fault_at, words_of
 from rl_platform.envs.observation_writer import observation_writer, refuse_late_mask, without_action
 from rl_platform.envs.spaces import MASK_KEY, policy_spaces
 
@@ -242,7 +242,7 @@ class VectorAdapter:
         where += f"step {int(self._steps.max())} of the longest episode" if what == "step" else what
         if isinstance(error, FieldFault):
             return EnvironmentFault(f"{where}, field {error.field}: {error.problem}")
-        return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {error}")
+        return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {words_of(error)}")
 
 
 def _autoreset_mode(env: Vector, name: str) -> AutoresetMode:

@@ -91,8 +91,12 @@ class ServedPolicy:
         return decode_action(self.spaces, act.env_action)
 
     def _memory(self, state: PolicyState | None) -> Tree:
-        if state is not None:
+        if isinstance(state, PolicyState):
             return state.tensors
+        if state is not None:
+            raise ValueError(
+                f"state is {state!r:.60} ({type(state).__name__}); expected what policy.initial_state() gives"
+            )
         if self.recurrent:
             raise ValueError(
                 "this policy has a memory: begin each episode with state = policy.initial_state() and call "

@@ -77,7 +77,17 @@ def _row(value: Any, leaf: Leaf, path: str) -> np.ndarray:
         raise ObservationError(f"{path} has shape {np.shape(value)}; expected {leaf.shape}{hint}")
     if leaf.categories:
         array = _indices(array, leaf, path)
-    return array.astype(leaf.dtype).reshape(1, *leaf.shape)
+    return _finite(array, leaf, path).reshape(1, *leaf.shape)
+
+
+def _finite(array: np.ndarray, leaf: Leaf, path: str) -> np.ndarray:
+    """In the leaf's dtype: no policy has learned what to do about numbers that are none."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        kept = array.astype(leaf.dtype)
+    if kept.dtype.kind == "f" and not np.isfinite(kept).all():
+        wrong = array[~np.isfinite(kept)].ravel()[0]
+        raise ObservationError(f"{path} has {wrong}; expected numbers that are finite as {leaf.dtype}")
+    return kept
 
 
 def _numbers(value: Any, path: str) -> np.ndarray:
@@ -113,6 +123,6 @@ def _set(value: Any, leaf: Leaf, path: str) -> Iterator[tuple[str, np.ndarray]]:
         array = _numbers(value, path).reshape(size, -1)
         if array.shape[1] != features:
             raise ObservationError(f"{path} has {array.shape[1]} numbers per element; expected {features}")
-        elements[0, :size] = array
+        elements[0, :size] = _finite(array, leaf, path)
     yield path + _VALUES, elements
     yield path + _COUNT, np.array([size])

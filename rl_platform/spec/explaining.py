@@ -60,9 +60,13 @@ def _expected(kind: str, context: Mapping[str, Any], value: Any) -> str:
     if kind in ("string_too_long", "string_too_short"):
         limit = context.get("max_length", context.get("min_length"))
         return f"{'at most' if kind == 'string_too_long' else 'at least'} {limit} characters are needed"
+    if kind in ("int_type", "int_from_float") and isinstance(value, float) and abs(value) >= LARGEST:
+        return "a smaller number is needed"
     return _TYPES.get(kind, "another value is needed") + _quotes(kind, value)
 
 
+LARGEST = 2.0**63
+"""Whole numbers from here on are read as floats."""
 _BOUNDS = {
     "greater_than": "it must be greater than",
     "greater_than_equal": "it must be at least",

@@ -196,7 +196,7 @@ class _NodeReader:
             message = f"{text[:40]!r} is not of the type !!{tag}"
             return self._refuse(node, path, message, "remove the tag, or mend the value")
         if isinstance(value, float) and not math.isfinite(value):
-            message = f"{text[:40]} is not a finite number"
+            message = f"{text[:40]} is not a finite number, or too large for one"
             return self._refuse(node, path, message, "JSON and Kubernetes know finite numbers only")
         if isinstance(value, str) and not is_unicode(value):
             # JSON writes characters beyond 16 bits as two escapes, a pair of surrogates.

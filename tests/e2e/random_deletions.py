@@ -32,7 +32,7 @@ class RandomDeletions:
         self.wanted = 0  # env steps at the end
         self._chance = random.Random(seed)
         self._watched = Watched(jobs, NAME)
-        self._stop = threading.Event()
+        self._waited_for, self._stop = threading.Event(), threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="random deletions", daemon=True)
 
@@ -47,6 +47,7 @@ class RandomDeletions:
 
     def end(self) -> Json:
         """Wait until they are over and the job has succeeded: its status. Raises what went wrong."""
+        self._waited_for.set()
         self._thread.join()
         if self._failure is not None:
             raise self._failure
@@ -67,9 +68,10 @@ class RandomDeletions:
 
     def _delete(self) -> None:
         until, next_at = time.monotonic() + self.seconds, time.monotonic()
-        while time.monotonic() < until and not self._stop.is_set():
+        # It trains on until it is waited for: at its end MLflow must not be away for another test's sake.
+        while not self._stop.is_set() and (time.monotonic() < until or not self._waited_for.is_set()):
             self._watched.look()
-            if time.monotonic() >= next_at:
+            if next_at <= time.monotonic() < until:
                 next_at = time.monotonic() + self._chance.uniform(*PAUSE_SECONDS)
                 role = self._chance.choice(ROLES)
                 if role == OPERATOR:

@@ -117,6 +117,17 @@ def test_what_a_step_should_return_is_said(returned: Any) -> None:
         step(Odd(returned))
 
 
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def test_one_that_cannot_say_what_it_is_is_told_by_its_name() -> None:
+    told = r"step 1, field step: raised Speechless: \(whose message raises ValueError\)"
+    with pytest.raises(EnvironmentFault, match=told):
+        step(Odd(Speechless()))
+
+
 @pytest.mark.parametrize("error", [ValueError("mine"), GeneratorExit(), SystemExit(3)])
 def test_whatever_it_raises_is_its_fault(error: BaseException) -> None:
     with pytest.raises(EnvironmentFault, match=r"step 1, field step: (raised|called)"):

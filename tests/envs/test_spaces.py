@@ -293,3 +293,10 @@ def test_a_number_that_the_stored_dtype_cannot_hold_is_refused_and_not_wrapped()
     with pytest.raises(FieldFault, match="holds 300 to 300; uint8 holds 0 to 255"):
         written(image(8, 8, 3), pixels)
     assert written(image(8, 8, 3), np.full((8, 8, 3), 200, np.int64))["obs"].max() == 200
+
+
+def test_what_is_no_space_is_refused_by_its_name() -> None:
+    with pytest.raises(UnsupportedSpace, match=r"action_space is None; expected a gymnasium\.spaces\.Space"):
+        policy_spaces(Box(0, 1, (2,)), None)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedSpace, match="observation_space is 3"):
+        policy_spaces(3, Discrete(2))  # type: ignore[arg-type]

@@ -98,6 +98,12 @@ def test_a_mask_that_comes_in_info_is_given_apart() -> None:
         ("discrete", -1, "expected whole numbers"),
         ("set", [[0, 0, 0]] * 65, "obs has 65 elements; expected at most 64"),
         ("set", [[0, 0]], "2 numbers per element; expected 3"),
+        ("set", [[0, np.nan, 0]], "obs has nan; expected numbers that are finite as float32"),
+        (
+            "dict",
+            {"a": [0, 0], "b": {"c": 1, "d": 1e300}},
+            "obs/b/d has 1e.300; expected numbers that are finite",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_observation_is_said(name: str, observation: Any, sentence: str) -> None:
