@@ -151,16 +151,22 @@ class Attempt:
         wall_seconds, losses = self.progress.wall_seconds, self.progress.learner_losses + 1
         learner.start()
         self.assembly.plan.settle()
+        replaced = self.counters.replaced
         try:
             if not self._take_up() and self.initial is not None:
                 put_back(self.initial, self.assembly, self.progress, self.rule, self.guard)
         except LearnerLost as again:
-            self.progress.wall_seconds, self.progress.learner_losses = wall_seconds, losses
+            self._keep(wall_seconds, losses, replaced)
             self._go_back(again)
             return
-        self.progress.wall_seconds, self.progress.learner_losses = wall_seconds, losses
+        self._keep(wall_seconds, losses, replaced)
         self.begun = None
         self.telemetry.went_back_to(self.counters.env_steps)
+
+    def _keep(self, wall_seconds: float, learner_losses: int, replaced: int) -> None:
+        """What has passed stays so, wherever the run goes back to."""
+        self.progress.wall_seconds, self.progress.learner_losses = wall_seconds, learner_losses
+        self.counters.replaced = replaced
 
     def _resize(self) -> None:
         """Rollout workers join and leave between items."""

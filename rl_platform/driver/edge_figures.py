@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rl_platform.execution.plan import Plan
 
 LATELY_SECONDS = 5.0
+MARK_SECONDS = 0.5
 NOTED_SECONDS = 1.0
 """They are more numbers than all else in a report, and reports may come a hundred times a second."""
 
@@ -25,11 +27,9 @@ class EdgeFigure:
 
 @dataclass(slots=True)
 class EdgeFigures:
-    """Rates are over the last five seconds or so."""
+    """Rates are over the last five seconds or so; there is none yet when it is asked first."""
 
-    before: dict[str, int] = field(default_factory=dict)  # items, at ``since``
-    rates: dict[str, float] = field(default_factory=dict)
-    since: float = field(default_factory=time.monotonic)
+    marks: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)  # monotonic seconds, items
     noted_at: float = -math.inf  # monotonic seconds
 
     @property
@@ -43,16 +43,15 @@ class EdgeFigures:
 
     def observe(self, plan: Plan) -> dict[str, EdgeFigure]:
         """By the name of the source or operator."""
-        now = time.monotonic()
-        if now - self.since >= LATELY_SECONDS or not self.rates:
-            seconds = max(now - self.since, 1e-9)
-            self.rates = {
-                name: (edge.items - self.before.get(name, 0)) / seconds for name, edge in plan.edges.items()
-            }
-            self.before, self.since = {name: edge.items for name, edge in plan.edges.items()}, now
-        depths = plan.depths()
+        now, items = time.monotonic(), {name: edge.items for name, edge in plan.edges.items()}
+        if not self.marks or now - self.marks[-1][0] >= MARK_SECONDS:
+            self.marks.append((now, items))
+        while len(self.marks) > 1 and now - self.marks[1][0] >= LATELY_SECONDS:
+            self.marks.popleft()
+        since, before = self.marks[0]
+        depths, seconds = plan.depths(), max(now - since, 1e-9)
         return {
-            name: EdgeFigure(depths[name], edge.age_seconds, self.rates.get(name, 0.0))
+            name: EdgeFigure(depths[name], edge.age_seconds, (items[name] - before.get(name, 0)) / seconds)
             for name, edge in plan.edges.items()
         }
 

@@ -50,6 +50,10 @@ asked for them, which is not who wants them.
 """
 
 
+class RayUnreachable(ConnectionError):
+    """Nothing answers where the Ray cluster should be. The message has the address and what to do."""
+
+
 class RaySession:
     """Joins the cluster of ``RAY_ADDRESS``, or whose head this machine is, or this process's own Ray;
     otherwise starts one on this machine. ``logs``: where what its workers printed is kept;
@@ -65,7 +69,7 @@ class RaySession:
         self._connected = False
 
     def open(self) -> None:
-        """Raises ConnectionError where the cluster cannot be reached."""
+        """Raises RayUnreachable where a cluster was named that does not answer."""
         for name, value in (QUIET | PATIENT | FAIR).items():
             os.environ.setdefault(name, value)
         import ray
@@ -74,7 +78,7 @@ class RaySession:
             return
         address = os.environ.get("RAY_ADDRESS")
         if address and not _answers(address, ANSWER_SECONDS):
-            raise ConnectionError(
+            raise RayUnreachable(
                 f"nothing answers at RAY_ADDRESS={address}: start that cluster, or unset RAY_ADDRESS "
                 "for a Ray of this run's own"
             )
@@ -221,12 +225,20 @@ def _alive(process: int) -> bool:
 
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """Ray sets handlers of its own for signals that this process listens to."""
+    """Ray sets handlers of its own for signals that this process listens to: while it starts, which may take
+    a minute, SIGTERM would end the process, and is to be a request to stop.
+    """
+    import ray._private.utils as of_ray
+
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
+    setter = of_ray.set_sigterm_handler
+    if before[signal.SIGTERM] not in (signal.SIG_DFL, None):
+        of_ray.set_sigterm_handler = lambda handler: None
     try:
         yield
     finally:
+        of_ray.set_sigterm_handler = setter
         for number, handler in before.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)

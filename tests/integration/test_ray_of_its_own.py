@@ -165,6 +165,16 @@ def test_a_killed_run_goes_on_and_a_drained_one_leaves_nothing(
     assert not list(short.glob("rlp-ray-*"))
 
 
+def test_sigterm_while_ray_starts_is_a_request_to_stop(
+    tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(short))
+    run = Run(tmp_path)
+    awaited(lambda: any("gcs_server" in command(pid) for pid in run.family()))
+    assert run.end(signal.SIGTERM) == 3
+    assert (run.result().state, run.result().message) == ("Drained", "")
+
+
 def test_a_run_goes_on_without_a_shard_that_was_killed_and_leaves_nothing(
     tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
