@@ -17,6 +17,12 @@ from pathlib import Path
 
 FOLDER_ENV = "RLP_RAY_FOLDER"
 """Set for Ray's processes, and inherited by whatever they start."""
+CLOSED = b"closed"
+"""What a driver says that has stopped its Ray itself."""
+LEFT = (
+    "rlp: the driver has ended without stopping its Ray: it was killed, its Ray broke down, or it ended itself. "
+    "What was left of Ray is ended now. With --resume the run goes on from its last checkpoint.\n"
+)
 OF_RAYLET = (b"/raylet.out", b"/raylet.err")
 PASSES = 50
 """What is killed may be starting something in the same moment: all are looked for until none is found."""
@@ -62,11 +68,14 @@ def _open_files(process: Path) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Until standard input closes, which it does when the driver closes it or is gone."""
+    """Until standard input closes, which it does when the driver closes it or is gone: then it has said nothing."""
     folder = Path(sys.argv[1])
-    sys.stdin.buffer.read()
+    said = sys.stdin.buffer.read()
     end_all(folder)
     shutil.rmtree(folder, ignore_errors=True)
+    if not said:
+        with suppress(OSError):
+            sys.stderr.write(LEFT)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class RaySession:
                 try:
                     _start(self._folder, self.store_bytes, self.cpus)
                 except BaseException:
-                    self._reaper.communicate()
+                    self._reaper.communicate(ray_reaper.CLOSED)
                     raise
         self._connected = True
 
@@ -121,7 +121,7 @@ class RaySession:
         if self._folder is not None:
             self._keep_logs(self._folder)
         if self._reaper is not None:
-            self._reaper.communicate()
+            self._reaper.communicate(ray_reaper.CLOSED)
 
     def _keep_logs(self, folder: Path) -> None:
         """What workers printed; Ray's own logs go with it."""

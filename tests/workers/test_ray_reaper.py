@@ -70,3 +70,12 @@ def test_those_of_its_ray_end_with_the_driver_even_if_they_are_stopped(
             each.wait()
             assert each.stdout is not None
             each.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [(b"", ray_reaper.LEFT), (ray_reaper.CLOSED, "")], ids=["gone", "closed"]
+)
+def test_a_driver_that_is_gone_without_a_word_is_told_of(folder: Path, said: bytes, told: str) -> None:
+    command = [sys.executable, "-I", "-S", ray_reaper.__file__, str(folder)]
+    ran = subprocess.run(command, input=said, stderr=subprocess.PIPE, check=True, timeout=30)
+    assert ran.stderr.decode() == told
