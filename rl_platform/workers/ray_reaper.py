@@ -20,8 +20,8 @@ FOLDER_ENV = "RLP_RAY_FOLDER"
 CLOSED = b"closed"
 """What a driver says that has stopped its Ray itself."""
 LEFT = (
-    "rlp: the driver has ended without stopping its Ray: it was killed, its Ray broke down, or it ended itself. "
-    "What was left of Ray is ended now. With --resume the run goes on from its last checkpoint.\n"
+    "rlp: the driver has ended without stopping its Ray: it was killed, its Ray broke down, or it ended "
+    "itself. What was left of Ray is ended now. With --resume the run goes on from its last checkpoint.\n"
 )
 OF_RAYLET = (b"/raylet.out", b"/raylet.err")
 PASSES = 50
@@ -68,7 +68,7 @@ def _open_files(process: Path) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Until standard input closes, which it does when the driver closes it or is gone: then it has said nothing."""
+    """Until standard input closes; a driver that is gone by then has said nothing."""
     folder = Path(sys.argv[1])
     said = sys.stdin.buffer.read()
     end_all(folder)
