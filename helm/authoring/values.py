@@ -127,7 +127,9 @@ class NetworkPolicy(ValuesModel):
 
     enabled: bool = Field(default=True, description="Make them.")
     api_server_ports: list[Port] = Field(
-        default_factory=lambda: [443, 6443], description="Ports of the API server that the operator may call."
+        default_factory=lambda: [443, 6443],
+        min_length=1,  # a rule without ports would allow all of them
+        description="Ports of the API server that the operator may call.",
     )
     api_server_cidrs: list[str] = Field(
         default_factory=list, description="Its addresses, such as 10.0.0.1/32; empty: any."

@@ -109,6 +109,42 @@ CASES = {
     "RlOperatorApiErrors": Case(at=40, fires=calls("0+12x60"), silent=calls("0+1x60")),
 }
 
+MORE = [
+    (  # that never saved anything
+        "TrainingJobCheckpointStale",
+        Case(
+            at=40,
+            fires=TRAINS,
+            silent={job("trainingjob_status_condition", 'condition="Training", status="True"'): "0x20 1x300"},
+        ),
+    ),
+    (  # that only began to train
+        "TrainingJobStuck",
+        Case(
+            at=37,
+            fires={**TRAINS, job("trainingjob_last_env_steps"): "0x300"},
+            silent={
+                job("trainingjob_status_condition", 'condition="Training", status="True"'): "_x30 1x300",
+                job("trainingjob_last_env_steps"): "_x30 0x300",
+            },
+        ),
+    ),
+    (  # of several releases
+        "RlOperatorNoLeader",
+        Case(
+            at=10,
+            fires={
+                'leader_election_master_status{name="rl-operator", namespace="a"}': "1x20",
+                'leader_election_master_status{name="rl-operator", namespace="b"}': "0x20",
+            },
+            silent={
+                'leader_election_master_status{name="rl-operator", namespace="a"}': "1x20",
+                'leader_election_master_status{name="rl-operator", namespace="b"}': "1x20",
+            },
+        ),
+    ),
+]
+
 
 def alerts() -> list[dict[str, Any]]:
     groups = yaml.safe_load(ALERTS.read_text())["groups"]
@@ -137,9 +173,8 @@ def test_prometheus_takes_the_scrape_configuration(tmp_path: Path) -> None:
     promtool("check", "config", "--syntax-only", str(tmp_path / "prometheus.yml"))
 
 
-@pytest.mark.parametrize("alert", CASES)
-def test_the_alert_fires_when_it_should_and_not_otherwise(alert: str, tmp_path: Path) -> None:
-    case = CASES[alert]
+@pytest.mark.parametrize(("alert", "case"), [*CASES.items(), *MORE])
+def test_the_alert_fires_when_it_should_and_not_otherwise(alert: str, case: Case, tmp_path: Path) -> None:
     tests = [_test(alert, case.at, case.fires, "1"), _test(alert, case.at, case.silent, None)]
     document = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": tests}
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(document))

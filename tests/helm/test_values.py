@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,3 +122,28 @@ def test_images_by_digest_registry_and_tag() -> None:
     assert training["value"] == "other.example.com/rl-platform/training:cuda"
     mlflow = only(render("single"), "Deployment", "trial-rl-platform-mlflow")
     assert mlflow["spec"]["template"]["spec"]["containers"][0]["image"].endswith("@sha256:" + "b" * 64)
+
+
+def test_no_port_at_all_is_refused_as_it_would_open_every_one() -> None:
+    with pytest.raises(HelmFailed, match="apiServerPorts"):
+        helm("template", "rl", str(CHART), "--set-json=networkPolicy.apiServerPorts=[]")
+
+
+@pytest.mark.parametrize(
+    "left_empty",
+    [
+        "podLabels:",
+        "metrics: {serviceMonitor: {enabled: true, labels: }, podMonitor: {enabled: true, labels: }}",
+        "metrics: {rules: {enabled: true, labels: , alertLabels: }, dashboard: {enabled: true, labels: }}",
+        "mlflow: {trial: {enabled: true, allowedHosts: }}",
+    ],
+)
+def test_a_map_of_which_every_entry_is_commented_out_is_empty(left_empty: str, tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(left_empty + "\n")
+    values = f"--values={tmp_path / 'values.yaml'}"
+    assert helm("template", "rl", str(CHART), values, "--api-versions=monitoring.coreos.com/v1")
+
+
+def test_a_release_may_have_a_number_for_a_name() -> None:
+    made = [it for it in yaml.safe_load_all(helm("template", "123", str(CHART))) if it]
+    assert {it["metadata"]["labels"]["app.kubernetes.io/instance"] for it in made} == {"123"}

@@ -20,7 +20,7 @@
 {{- define "rl-platform.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "rl-platform.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ $root.Release.Name | trunc 63 | trimSuffix "-" | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
