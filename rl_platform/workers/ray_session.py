@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -239,6 +240,8 @@ def _handlers_kept() -> Iterator[None]:
         yield
     finally:
         of_ray.set_sigterm_handler = setter
-        for number, handler in before.items():
-            if signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
+        # Also where Python knows of no change: Ray's C++ takes the signals from under it, and aborts at them.
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                if handler is not None:
+                    signal.signal(number, handler)
