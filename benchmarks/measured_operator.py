@@ -39,9 +39,8 @@ def noted(self: Reconciler, key: Key) -> float | None:
 
 
 if __name__ == "__main__":
-    # The rest of the operator stays as it is.
-    ClusterTransport.stream = listened  # type: ignore[method-assign]
-    Reconciler.reconcile = noted  # type: ignore[method-assign]
+    ClusterTransport.stream = listened  # type: ignore[method-assign]  # the rest of the operator stays as it is
+    Reconciler.reconcile = noted  # type: ignore[method-assign]  # likewise
     code = operator.main(sys.argv[2:])
     Path(sys.argv[1]).write_text(json.dumps({"heard": heard, "began": began}))
     sys.exit(code)

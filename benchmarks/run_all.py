@@ -4,7 +4,7 @@
 
 Our side is always `rlp run` as a subprocess with its default tracking and checkpoints; every process has one thread.
 Speeds are env steps per second of training, counted on both sides from the end of the first iteration (for DQN from
-when learning has begun, for ours with rollout workers from 200,000 env steps on) to the end of the last, checkpoints and
+when learning has begun, for ours with rollout workers later, see `Claim`) to the end of the last, checkpoints and
 tracking included. Peers live in environments of their own (`make bench-setup`).
 """
 

@@ -46,7 +46,12 @@ class RandomDeletions:
         self._thread.start()
 
     def end(self) -> Json:
-        """Wait until they are over and the job has succeeded: its status. Raises what went wrong."""
+        """Wait until they are over and the job has succeeded: its status. Raises what went wrong.
+
+        They begin now if they have not, as where the test that waits for them is run alone.
+        """
+        if self._thread.ident is None:
+            self.begin()
         self._waited_for.set()
         self._thread.join()
         if self._failure is not None:

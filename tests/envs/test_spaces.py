@@ -297,6 +297,6 @@ def test_a_number_that_the_stored_dtype_cannot_hold_is_refused_and_not_wrapped()
 
 def test_what_is_no_space_is_refused_by_its_name() -> None:
     with pytest.raises(UnsupportedSpace, match=r"action_space is None; expected a gymnasium\.spaces\.Space"):
-        policy_spaces(Box(0, 1, (2,)), None)  # type: ignore[arg-type]
+        policy_spaces(Box(0, 1, (2,)), None)  # type: ignore[arg-type]  # as an untyped environment may
     with pytest.raises(UnsupportedSpace, match="observation_space is 3"):
-        policy_spaces(3, Discrete(2))  # type: ignore[arg-type]
+        policy_spaces(3, Discrete(2))  # type: ignore[arg-type]  # likewise
