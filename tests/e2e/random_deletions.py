@@ -6,7 +6,6 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 
 from rl_operator.runtime.resources import PODS, TRAINING_JOBS
 from rl_operator.runtime.transport import Request
@@ -113,7 +112,7 @@ class Watched:
         return status
 
 
-def mistaken(status: Mapping[str, Json]) -> bool:
+def mistaken(status: Json) -> bool:
     """Whether a deleted pod was taken for a fault of the job's own."""
     return bool(status.get("failures", {}).get("application")) or status.get("phase") == "Failed"
 
