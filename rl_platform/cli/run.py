@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import warnings
 from pathlib import Path
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     line = ProgressLine(job.spec.stop)
     quiet = arguments.quiet
     warnings.formatwarning = _warning
+    gc.freeze()  # what the imports made stays: no need to look it through again and again
     try:
         result = train(
             job,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -55,6 +56,7 @@ def main() -> int:
     from rl_platform.driver.run_folder import RunFolderError
     from rl_platform.driver.train import TrainingFailed, train
 
+    gc.freeze()  # what the imports made stays: no need to look it through again and again
     try:
         result = train(
             job, os.environ.get(OUTPUT_ENV), taking="resume", on_phase=lambda phase: log.info("%s", phase)

@@ -16,8 +16,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from rl_platform.data.tree import ACTION_MASK
-from rl_platform.models.dense import DenseLayers
 from rl_platform.models.distributions import POLICY_HEAD
+from rl_platform.models.head_reader import HeadReader
 from rl_platform.models.numpy_ops import NUMPY
 from rl_platform.models.ops import Array, Ops
 from rl_platform.models.policy import Act, Knobs, Policy, legal, refuse_rows_without_action
@@ -26,7 +26,6 @@ SCORES = "scores"
 """What `DeferredAssessment.choose` says besides the action: [B, A]."""
 ROWS_AT_ONCE = 2048
 """So that what a layer gives to the next stays in the processor's cache."""
-Layers = list[tuple[np.ndarray, np.ndarray]]
 
 
 @runtime_checkable
@@ -42,11 +41,10 @@ class DeferredAssessment:
     """A policy with weights and knobs, in numpy."""
 
     policy: Policy
-    dense: DenseLayers
     chooser: BestOfScores
     knobs: Knobs
-    policy_layers: Layers
-    value_layers: Layers
+    scoring: HeadReader
+    valuing: HeadReader
 
     @staticmethod
     def of(policy: Policy, params: Mapping[str, np.ndarray], knobs: Knobs) -> DeferredAssessment | None:
@@ -57,13 +55,13 @@ class DeferredAssessment:
         trunks = {head.name: head.trunk for head in dense.heads}
         if trunks.keys() != {POLICY_HEAD, policy.value} or len(set(trunks.values())) < len(trunks):
             return None
-        layers = [dense.layers_of(name, params) for name in (POLICY_HEAD, policy.value)]
-        return DeferredAssessment(policy, dense, chooser, knobs, *layers)
+        readers = [HeadReader(dense, name, params) for name in (POLICY_HEAD, policy.value)]
+        return DeferredAssessment(policy, chooser, knobs, *readers)
 
     @property
     def scores(self) -> int:
         """How many there are for a row."""
-        return len(self.policy_layers[-1][1])
+        return self.scoring.size
 
     def choose(
         self,
@@ -77,7 +75,7 @@ class DeferredAssessment:
         seen, mask = self.policy.filter(NUMPY, obs, self.knobs)
         if mask is not None:
             refuse_rows_without_action(mask, self.policy.spaces.action)
-        scores = legal(NUMPY, self._through(self.policy_layers, seen), mask)
+        scores = legal(NUMPY, self.scoring.read(seen), mask)
         action = self.chooser.best(NUMPY, scores, noise)
         return Act(action, self.policy.distribution.to_env(NUMPY, action), {}, {SCORES: scores})
 
@@ -98,12 +96,5 @@ class DeferredAssessment:
             seen, _ = self.policy.filter(
                 NUMPY, {path: leaf[rows] for path, leaf in plain.items()}, self.knobs
             )
-            values[rows] = self._through(self.value_layers, seen)[..., 0]
+            values[rows] = self.valuing.read(seen)[:, 0]
         return values
-
-    def _through(self, layers: Layers, seen: Mapping[str, np.ndarray]) -> np.ndarray:
-        x = self.dense.encoder.encode(NUMPY, {}, seen)
-        for w, b in layers[:-1]:
-            x = NUMPY.activation(self.dense.activation, NUMPY.linear(x, w, b))
-        head: np.ndarray = NUMPY.linear(x, *layers[-1])
-        return head

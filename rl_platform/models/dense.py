@@ -6,7 +6,7 @@ Shape legend: B rows, F features, H units, S trunks of equal shape side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,21 +45,22 @@ class DenseLayers:
         return (*layers, *(path for head in self.heads for path in (head.w, head.b)))
 
     def arranged(self, leaves: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Views of ``leaves`` by layer: weights [F, S·H], later [S, H, H'], and bias [S·H] of all trunks."""
-        return [
-            (leaves[w] if i == 0 or leaves[w].ndim == 3 else leaves[w][None], leaves[b].reshape(-1))
-            for i, (w, b) in enumerate(self.layers)
-        ]
+        """Views of ``leaves`` by layer: weights [S, F, H] and bias [S, 1, H] of all trunks."""
+        arranged = []
+        for i, (w, b) in enumerate(self.layers):
+            bias, weights = leaves[b].reshape(self.trunks, 1, -1), leaves[w]
+            if i == 0:
+                weights = weights.reshape(len(weights), self.trunks, -1).transpose(1, 0, 2)
+            arranged.append((weights.reshape(self.trunks, -1, bias.shape[-1]) if i else weights, bias))
+        return arranged
 
-    def layers_of(self, head: str, leaves: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Weights [F, H] and bias [H] of each layer of this head's trunk, then of the head."""
+    def alone(self, head: str, leaves: Mapping[str, np.ndarray]) -> tuple[DenseLayers, dict[str, np.ndarray]]:
+        """This head and its trunk without the others, and its parameters by themselves (copies)."""
         (own,) = (each for each in self.heads if each.name == head)
-        layers = []
-        for w, b in self.arranged(leaves):
-            units = len(b) // self.trunks
-            mine = slice(own.trunk * units, (own.trunk + 1) * units)
-            layers.append((np.ascontiguousarray(w[own.trunk] if w.ndim == 3 else w[:, mine]), b[mine]))
-        return [*layers, (leaves[own.w], leaves[own.b])]
+        alone = {own.w: leaves[own.w].copy(), own.b: leaves[own.b].copy()}
+        for (w, b), (weights, bias) in zip(self.layers, self.arranged(leaves), strict=True):
+            alone |= {w: weights[own.trunk].copy(), b: bias[own.trunk, 0].copy()}
+        return replace(self, trunks=1, heads=(replace(own, trunk=0),)), alone
 
 
 def dense_heads(names: Sequence[str], trunk_of_each: bool, prefix: str = "") -> tuple[DenseHead, ...]:

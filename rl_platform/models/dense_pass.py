@@ -10,7 +10,7 @@ and with dh the gradient of the loss by a layer's output, at first the sum over 
 
     da_i = dh_i f'(a_i),  dw_i = h_{i-1}^T da_i,  db_i = sum of da_i over rows,  dh_{i-1} = da_i w_i^T.
 
-Shape legend: B rows, F features, H units, S trunks.
+Shape legend: B rows in K blocks of N (`row_blocks`), F features, H units, S trunks.
 """
 
 from __future__ import annotations
@@ -21,21 +21,27 @@ import numpy as np
 
 from rl_platform.models.activations import ACTIVATIONS
 from rl_platform.models.dense import DenseLayers
+from rl_platform.models.row_blocks import rows_per_block
+
+KEPT = 8
+"""For so many numbers of rows `DensePasses` keeps the memory."""
 
 
 class Layer:
-    """The memory of one layer for B rows, trunks side by side: [B, S·H], and the same as [S, B, H].
+    """The memory of one layer, [K, S, N, H].
 
     ``h`` is its output, ``slope`` f' at each unit, ``delta`` first dh and then da.
+
+    ``bias`` [S, N, H] holds the bias for each row of a block: as one piece numpy adds it three times as fast.
     """
 
-    __slots__ = ("delta", "delta_by_trunk", "h", "h_by_trunk", "slope")
+    __slots__ = ("bias", "delta", "h", "slope")
 
-    def __init__(self, rows: int, trunks: int, units: int) -> None:
-        self.h, self.slope, self.delta = (np.empty((rows, trunks * units), np.float32) for _ in range(3))
-        self.h_by_trunk, self.delta_by_trunk = (
-            leaf.reshape(rows, trunks, units).transpose(1, 0, 2) for leaf in (self.h, self.delta)
+    def __init__(self, blocks: int, trunks: int, rows: int, units: int) -> None:
+        self.h, self.slope, self.delta = (
+            np.empty((blocks, trunks, rows, units), np.float32) for _ in range(3)
         )
+        self.bias = np.empty((trunks, rows, units), np.float32)
 
 
 class DensePass:
@@ -45,23 +51,28 @@ class DensePass:
         self.net, self.params = net, params
         self.weights = net.arranged(params)
         self.activate = ACTIVATIONS[net.activation]
-        self.ones = np.ones((1, rows), np.float32)
-        self.layers = [Layer(rows, net.trunks, b.size // net.trunks) for _, b in self.weights]
-        self.x = np.empty((rows, 0), np.float32)
+        self.rows = rows_per_block(rows, max((w[0].size for w, _ in self.weights), default=1))
+        self.blocks = rows // self.rows
+        self.ones = np.ones((1, self.rows), np.float32)
+        self.layers = [Layer(self.blocks, len(w), self.rows, w.shape[-1]) for w, _ in self.weights]
+        self.x = np.empty((self.blocks, 1, self.rows, 0), np.float32)
 
     def forward(self, x: np.ndarray, learn: bool = True) -> dict[str, np.ndarray]:
         """Heads [B, size] of features [B, F]; ``learn`` keeps what `backward` needs, ``x`` among it."""
-        self.x = before = x
-        for i, (layer, (w, b)) in enumerate(zip(self.layers, self.weights, strict=True)):
-            np.matmul(before, w, out=layer.h_by_trunk if i else layer.h)
+        self.x = before = x.reshape(self.blocks, 1, self.rows, -1)
+        for layer, (w, b) in zip(self.layers, self.weights, strict=True):
+            np.matmul(before, w, out=layer.h)
+            if self.blocks > 1:
+                layer.bias[...] = b
+                b = layer.bias
             np.add(layer.h, b, out=layer.h)
             self.activate(layer.h, layer.slope if learn else None)
-            before = layer.h_by_trunk
+            before = layer.h
         heads = {}
         for head in self.net.heads:
-            y = (before[head.trunk] if self.layers else x) @ self.params[head.w]
+            y = before[:, head.trunk if self.layers else 0] @ self.params[head.w]
             y += self.params[head.b]
-            heads[head.name] = y
+            heads[head.name] = y.reshape(-1, y.shape[-1])
         return heads
 
     def backward(self, heads: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:
@@ -74,32 +85,59 @@ class DensePass:
         for i in range(len(self.layers) - 1, -1, -1):
             layer, (dw, db) = self.layers[i], arranged[i]
             np.multiply(layer.delta, layer.slope, out=layer.delta)
-            np.matmul(self.ones, layer.delta, out=db[None])
-            if i == 0:
-                np.matmul(self.x.T, layer.delta, out=dw)
-                return
-            before = self.layers[i - 1]
-            np.matmul(before.h_by_trunk.transpose(0, 2, 1), layer.delta_by_trunk, out=dw)
-            np.matmul(layer.delta_by_trunk, self.weights[i][0].transpose(0, 2, 1), out=before.delta_by_trunk)
+            self._sum(self.ones, layer.delta, db)
+            before = self.layers[i - 1].h if i else self.x
+            self._sum(before.swapaxes(-1, -2), layer.delta, dw)
+            if i:  # transposed by a copy: of a transposed view BLAS makes one for each block
+                back = np.ascontiguousarray(self.weights[i][0].swapaxes(-1, -2))
+                np.matmul(layer.delta, back, out=self.layers[i - 1].delta)
 
     def _backward_heads(self, heads: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:
         last = self.layers[-1] if self.layers else None
         reached: set[int] = set()
         for head in self.net.heads:
-            gradient = heads.get(head.name)
-            if gradient is None:
+            if (told := heads.get(head.name)) is None:
                 gradients[head.w].fill(0)
                 gradients[head.b].fill(0)
                 continue
-            np.matmul((last.h_by_trunk[head.trunk] if last else self.x).T, gradient, out=gradients[head.w])
-            np.matmul(self.ones, gradient, out=gradients[head.b][None])
+            gradient = told.reshape(self.blocks, self.rows, -1)
+            read = last.h[:, head.trunk] if last else self.x[:, 0]
+            self._sum(read.swapaxes(-1, -2), gradient, gradients[head.w])
+            self._sum(self.ones, gradient, gradients[head.b][None])
+            if last is None:
+                continue
             # Numpy's matmul makes an outer product number by number; broadcasting is three times as fast.
-            product = np.multiply if gradient.shape[1] == 1 else np.matmul
-            if last and head.trunk not in reached:
-                product(gradient, self.params[head.w].T, out=last.delta_by_trunk[head.trunk])
+            product = np.multiply if gradient.shape[-1] == 1 else np.matmul
+            delta, back = last.delta[:, head.trunk], self.params[head.w].T
+            if head.trunk in reached:
+                delta += product(gradient, back)
+            else:
+                product(gradient, back, out=delta)
                 reached.add(head.trunk)
-            elif last:
-                last.delta_by_trunk[head.trunk] += product(gradient, self.params[head.w].T)
         if last:
             for trunk in set(range(self.net.trunks)) - reached:
-                last.delta_by_trunk[trunk].fill(0)
+                last.delta[:, trunk].fill(0)
+
+    def _sum(self, left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+        """The products of all blocks [K, ...], summed into ``out``."""
+        if self.blocks == 1:
+            np.matmul(left, right, out=out[None])
+        else:
+            np.add.reduce(np.matmul(left, right), 0, out=out)
+
+
+class DensePasses:
+    """Passes for any number of rows, over one set of parameters."""
+
+    def __init__(self, net: DenseLayers, params: Mapping[str, np.ndarray]) -> None:
+        self.net, self.params = net, params
+        self._by_rows: dict[int, DensePass] = {}
+
+    def of(self, rows: int) -> DensePass:
+        """The same for the same number of rows, most times."""
+        found = self._by_rows.get(rows)
+        if found is None:
+            if len(self._by_rows) >= KEPT:
+                self._by_rows.clear()
+            found = self._by_rows[rows] = DensePass(self.net, self.params, rows)
+        return found

@@ -12,15 +12,12 @@ import numpy as np
 
 from rl_platform.data.tree import Tree
 from rl_platform.models.dense import DenseLayers
-from rl_platform.models.dense_pass import DensePass
+from rl_platform.models.dense_pass import DensePass, DensePasses
 from rl_platform.models.numpy_ops import NUMPY
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.objectives.clipped_surrogate import standardized
 from rl_platform.workers.objective import ClosedForm
 from rl_platform.workers.reassessment import Assessment
-
-KEPT = 8
-"""So many sizes of minibatches keep their memory between steps."""
 
 
 class DenseStep:
@@ -41,7 +38,7 @@ class DenseStep:
         self.params = policy.layout.views(flat)
         self.target = None if target is None else policy.layout.views(target)
         self.gradients = policy.layout.views(gradient)
-        self._passes: dict[tuple[str, int], DensePass] = {}
+        self._passes: dict[str, DensePasses] = {}
         self._read_last: DensePass | None = None
 
     def columns(self, tree: Tree) -> Tree:
@@ -81,17 +78,10 @@ class DenseStep:
         obs = {path: batch[prefix + path] for path in self.policy.spaces.obs}
         seen, mask = self.policy.filter(NUMPY, obs, knobs)
         features = self.dense.encoder.encode(NUMPY, params, seen)
-        made = self._pass(whose + prefix, len(features), params)
+        passes = self._passes.setdefault(whose + prefix, DensePasses(self.dense, params))
+        made = passes.of(len(features))
         learn = not (whose or prefix)  # only the heads that the objective descends on are differentiated
         if learn:
             self._read_last = made
         heads = made.forward(features, learn)
         return Heads(self.policy, NUMPY, params, heads, mask)
-
-    def _pass(self, key: str, rows: int, params: Tree) -> DensePass:
-        found = self._passes.get((key, rows))
-        if found is None:
-            if len(self._passes) >= KEPT:
-                self._passes.clear()
-            found = self._passes[key, rows] = DensePass(self.dense, params, rows)
-        return found
