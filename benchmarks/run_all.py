@@ -79,10 +79,10 @@ CLAIMS = (
         "PPO, native vector environment, 1,024 lanes, 1 epoch of 2,048-row minibatches",
         "ppo-native",
         "sb3:ppo-native",
-        400_000,
-        1_500_000,
+        2_000_000,
+        6_000_000,
         3.0,
-        after=32_768,
+        after=1_500_000,
     ),
     Claim(
         "image", "PPO, 84×84×4 images, Nature network", "ppo-image", "sb3:ppo-image", 5_120, 6_144, 1.35, 1.5

@@ -25,6 +25,8 @@ from rl_platform.models.row_blocks import rows_per_block
 
 KEPT = 8
 """For so many numbers of rows `DensePasses` keeps the memory."""
+MANY_ROWS = 256
+"""From so many on a row of one number takes the way of two; see `_outer`."""
 
 
 class Layer:
@@ -38,8 +40,9 @@ class Layer:
     __slots__ = ("bias", "delta", "h", "slope")
 
     def __init__(self, blocks: int, trunks: int, rows: int, units: int) -> None:
+        # Zeros: BLAS reads a little beside what it needs, and numpy warns of what lies there by chance.
         self.h, self.slope, self.delta = (
-            np.empty((blocks, trunks, rows, units), np.float32) for _ in range(3)
+            np.zeros((blocks, trunks, rows, units), np.float32) for _ in range(3)
         )
         self.bias = np.empty((trunks, rows, units), np.float32)
 
@@ -56,6 +59,7 @@ class DensePass:
         self.ones = np.ones((1, self.rows), np.float32)
         self.layers = [Layer(self.blocks, len(w), self.rows, w.shape[-1]) for w, _ in self.weights]
         self.x = np.empty((self.blocks, 1, self.rows, 0), np.float32)
+        self._products: dict[tuple[int, ...], np.ndarray] = {}  # of each block, by their shape
 
     def forward(self, x: np.ndarray, learn: bool = True) -> dict[str, np.ndarray]:
         """Heads [B, size] of features [B, F]; ``learn`` keeps what `backward` needs, ``x`` among it."""
@@ -106,13 +110,11 @@ class DensePass:
             self._sum(self.ones, gradient, gradients[head.b][None])
             if last is None:
                 continue
-            # Numpy's matmul makes an outer product number by number; broadcasting is three times as fast.
-            product = np.multiply if gradient.shape[-1] == 1 else np.matmul
             delta, back = last.delta[:, head.trunk], self.params[head.w].T
             if head.trunk in reached:
-                delta += product(gradient, back)
+                delta += _outer(gradient, back)
             else:
-                product(gradient, back, out=delta)
+                _outer(gradient, back, out=delta)
                 reached.add(head.trunk)
         if last:
             for trunk in set(range(self.net.trunks)) - reached:
@@ -122,8 +124,29 @@ class DensePass:
         """The products of all blocks [K, ...], summed into ``out``."""
         if self.blocks == 1:
             np.matmul(left, right, out=out[None])
-        else:
-            np.add.reduce(np.matmul(left, right), 0, out=out)
+            return
+        room = self._products.get(out.shape)
+        if room is None:
+            room = self._products[out.shape] = np.zeros((self.blocks, *out.shape), np.float32)
+        np.add.reduce(np.matmul(left, right, out=room), 0, out=out)
+
+
+def _outer(gradient: np.ndarray, back: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """[K, N, size] times [size, H].
+
+    With one number per row numpy's matmul goes number by number, and its multiplication row by row; in many
+    rows a second number, zero, is cheaper.
+    """
+    product: np.ndarray
+    if gradient.shape[-1] == 1 and gradient.size < MANY_ROWS:
+        product = np.multiply(gradient, back, out=out)
+        return product
+    if gradient.shape[-1] == 1:
+        wide = np.zeros((*gradient.shape[:-1], 2), np.float32)
+        wide[..., :1] = gradient
+        gradient, back = wide, np.concatenate([back, back])
+    product = np.matmul(gradient, back, out=out)
+    return product
 
 
 class DensePasses:

@@ -12,6 +12,7 @@ from rl_platform.data.spaces import Spaces
 from rl_platform.models.build import actor_critic_policy, q_policy
 from rl_platform.models.dense_pass import DensePass
 from rl_platform.models.policy import Policy
+from rl_platform.models.row_blocks import FEWEST, SHORT_WAY, rows_per_block
 from rl_platform.models.torch_ops import TORCH
 from tests.models import policies as p
 
@@ -66,6 +67,36 @@ def test_heads_and_gradients_are_those_of_autograd(
         np.testing.assert_allclose(heads[name], head.detach(), atol=1e-5)
     torch.stack([(expected[name] * torch.from_numpy(g)).sum() for name, g in pull.items()]).sum().backward()  # type: ignore[no-untyped-call]
     np.testing.assert_allclose(gradient, theirs.grad, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["shared", "separate", "q"])
+@pytest.mark.parametrize("rows", [244, 245, 256, 1021, 1800])  # one block, and several, and a prime number
+def test_rows_in_blocks_are_those_of_autograd(kind: str, rows: int) -> None:
+    policy = policy_of(kind, "box", (64, 64), "tanh")
+    assert policy.dense is not None
+    rng = np.random.default_rng(rows)
+    flat, x = p.random_weights(policy.layout.size, 1), rng.standard_normal((rows, 4), np.float32)
+    done, gradient = DensePass(policy.dense, policy.layout.views(flat), rows), np.full_like(flat, np.nan)
+    heads = done.forward(x)
+    pull = {name: rng.standard_normal(head.shape, np.float32) / rows for name, head in heads.items()}
+    for _ in range(2):  # what the first pass has left behind does not count
+        done.backward(pull, policy.layout.views(gradient))
+
+    theirs = torch.from_numpy(flat).requires_grad_()
+    expected = operations(policy, theirs, {"obs": x})
+    for name, head in expected.items():
+        np.testing.assert_allclose(heads[name], head.detach(), rtol=1e-4, atol=1e-4)
+    torch.stack([(expected[name] * torch.from_numpy(g)).sum() for name, g in pull.items()]).sum().backward()  # type: ignore[no-untyped-call]
+    np.testing.assert_allclose(gradient, theirs.grad, rtol=1e-3, atol=1e-4)
+
+
+@given(rows=st.integers(1, 10_000), weights=st.integers(1, 10**7))
+def test_blocks_share_out_all_rows_and_take_the_short_way_where_they_can(rows: int, weights: int) -> None:
+    block = rows_per_block(rows, weights)
+    assert rows % block == 0
+    short = [n for n in range(FEWEST, rows + 1) if rows % n == 0 and n * weights <= SHORT_WAY]
+    if rows * weights > SHORT_WAY:
+        assert block == (max(short) if short else rows)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
