@@ -1,9 +1,9 @@
 """Updates per second of Ape-X and of DQN at one replay ratio, with an environment that takes a millisecond a step.
 
-``python benchmarks/apex_updates.py`` measures both in turn, several times, on a Ray of its own. Both learn by the same
-loss from prioritised replay with the same network. DQN's learner and replay are in the driver, which either samples or
-learns; Ape-X has a learner and replay shards of its own. At most twice as fast is possible, where sampling takes as
-long as learning, which is about so here.
+``python benchmarks/apex_updates.py`` measures in turn, several times, on a Ray of its own. Both learn by the same
+loss from prioritised replay with the same network. DQN runs in one process, and once more with two rollout workers,
+where its driver either waits for samples or learns. Ape-X has two rollout workers, with learner and replay in the
+driver, and once more in processes of their own, which want cores of their own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ def job(name: str, train_every: int, elsewhere: dict[str, Any]) -> TrainingJob:
         "environment": {"entrypoint": "remote_workers:Sleeper", "kwargs": {"milliseconds": 1.0}},
         "model": {"hidden": [128, 128], "activation": "relu"},
         "algorithm": {name: COMMON | {"trainEvery": train_every}},
-        "rollouts": {"replicas": 2, "envsPerWorker": 1},
         "stop": {"envSteps": 10**9},
         **elsewhere,
     }
@@ -78,25 +77,33 @@ def main() -> int:
     if os.environ.get("OMP_NUM_THREADS") != "1":  # is read when numpy is imported
         os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         os.execv(sys.executable, [sys.executable, *sys.argv])
-    replay = {"placement": "rollouts", "shards": given.shards}
-    cases = {"dqn": {}, "apex": {"learner": {"replicas": 1}, "replay": replay}}
+    workers = {"rollouts": {"replicas": 2, "envsPerWorker": 1}}
+    apart = {"learner": {"replicas": 1}, "replay": {"placement": "rollouts", "shards": given.shards}}
+    cases = {
+        "DQN in one process": ("dqn", {"rollouts": {"envsPerWorker": 1}}),
+        "DQN with 2 workers": ("dqn", workers),
+        "Ape-X with 2 workers": ("apex", workers),
+        "Ape-X with 2 workers, learner and replay apart": ("apex", workers | apart),
+    }
     found: dict[str, list[float]] = {name: [] for name in cases}
     session = RaySession(cpus=16)
     session.open()
     try:
         for turn in range(given.rounds):
             for name in cases if turn % 2 == 0 else reversed(cases):
-                updates, steps = measured(job(name, given.train_every, cases[name]), given.seconds)
+                algorithm, elsewhere = cases[name]
+                updates, steps = measured(job(algorithm, given.train_every, elsewhere), given.seconds)
                 found[name].append(updates)
                 print(f"{name}: {updates:,.0f} updates/s, {steps:,.0f} env steps/s", flush=True)
     finally:
         session.close()
-    ratios = [apex / dqn for apex, dqn in zip(found["apex"], found["dqn"], strict=True)]
-    medians = {name: statistics.median(each) for name, each in found.items()}
-    print(
-        f"Ape-X {medians['apex']:,.0f} updates/s, DQN {medians['dqn']:,.0f}: "
-        f"{statistics.median(ratios):.2f} times as many ({min(ratios):.2f} to {max(ratios):.2f})"
-    )
+    for base in list(cases)[:2]:
+        for name in list(cases)[2:]:
+            ratios = [apex / dqn for apex, dqn in zip(found[name], found[base], strict=True)]
+            print(
+                f"{name}: {statistics.median(found[name]):,.0f} updates/s, {statistics.median(ratios):.2f} times "
+                f"({min(ratios):.2f} to {max(ratios):.2f}) those of {base}, {statistics.median(found[base]):,.0f}"
+            )
     return 0
 
 

@@ -92,8 +92,10 @@ class DensePass:
             self._sum(self.ones, layer.delta, db)
             before = self.layers[i - 1].h if i else self.x
             self._sum(before.swapaxes(-1, -2), layer.delta, dw)
-            if i:  # transposed by a copy: of a transposed view BLAS makes one for each block
-                back = np.ascontiguousarray(self.weights[i][0].swapaxes(-1, -2))
+            if i:
+                back = self.weights[i][0].swapaxes(-1, -2)
+                if self.blocks > 1:  # of a transposed view BLAS would make a copy for each of them
+                    back = np.ascontiguousarray(back)
                 np.matmul(layer.delta, back, out=self.layers[i - 1].delta)
 
     def _backward_heads(self, heads: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:
