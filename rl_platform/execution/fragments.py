@@ -13,6 +13,8 @@ from rl_platform.execution.run import Run
 from rl_platform.workers.fragment import Fragment
 from rl_platform.workers.fragment_codec import decode_fragment, encode_fragment
 
+UNFINISHED = "cut off by a restart of the environments"
+
 
 @dataclass(slots=True)
 class HeldFragments:
@@ -45,7 +47,9 @@ def taken(run: Run, counters: Counters, fragment: Fragment, born: float) -> Item
     counters.env_steps += fragment.env_steps
     counters.add_agent_steps(fragment.agent_steps)
     counters.episodes += len(fragment.episodes)
-    counters.abandoned += fragment.discarded
+    counters.abandoned += fragment.abandoned.steps
+    if fragment.abandoned.unfinished:
+        counters.drop(UNFINISHED, fragment.abandoned.unfinished)
     run.episodes.add(fragment.episodes)
     trajectories = tuple(fragment.trajectories.values())
     return Item(

@@ -8,6 +8,7 @@ from typing import Any
 
 from rl_platform.data.moments import Moments
 from rl_platform.data.trajectory import Trajectory
+from rl_platform.workers.abandoned import NOTHING_ABANDONED, Abandoned
 from rl_platform.workers.episode import Episode, packed, unpacked
 
 RETURN = "return"
@@ -52,7 +53,7 @@ class Fragment:
     env_steps: int
     agent_steps: dict[str, int]
     episodes: list[Episode]
-    discarded: int = 0  # agent steps of open episodes that were abandoned since the last fragment
+    abandoned: Abandoned = NOTHING_ABANDONED  # since the last fragment
     moments: list[tuple[str, dict[str, Moments]]] = field(default_factory=list)  # policy, then by path
     seconds: float = 0.0  # that sampling took
 
@@ -73,14 +74,14 @@ def told_of(fragment: Fragment) -> Told:
         for head in it.trajectories.values()
     ]
     episodes = packed(it.episodes)
-    return [heads, it.env_steps, it.agent_steps, episodes, it.discarded, it.moments, it.seconds]
+    return [heads, it.env_steps, it.agent_steps, episodes, list(it.abandoned), it.moments, it.seconds]
 
 
 def fragment_of(told: Told, data: Any) -> Fragment:
     """The inverse of `told_of`. ``data``: reference to the trajectories by policy."""
-    heads, env_steps, agent_steps, episodes, *others = told
+    heads, env_steps, agent_steps, episodes, abandoned, *others = told
     trajectories = {
         policy: RemoteTrajectory(policy, version, source, sequence, steps, data)
         for policy, version, source, sequence, steps in heads
     }
-    return Fragment(trajectories, env_steps, agent_steps, unpacked(episodes), *others)
+    return Fragment(trajectories, env_steps, agent_steps, unpacked(episodes), Abandoned(*abandoned), *others)

@@ -8,6 +8,7 @@ from typing import Any
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.trajectory_codec import decode_trajectory, encode_trajectory
 from rl_platform.data.tree import Tree
+from rl_platform.workers.abandoned import Abandoned
 from rl_platform.workers.episode import Episode
 from rl_platform.workers.fragment import Fragment, RemoteTrajectory, fetched
 from rl_platform.workers.moments_codec import decode_moments, encode_moments
@@ -28,7 +29,7 @@ def encode_fragment(fragment: Fragment) -> tuple[dict[str, Any], Tree]:
         "env_steps": fragment.env_steps,
         "agent_steps": dict(fragment.agent_steps),
         "episodes": [[it.episode_return, it.length, it.agent_returns] for it in fragment.episodes],
-        "discarded": fragment.discarded,
+        "abandoned": list(fragment.abandoned),
         "moments": moments,
     }
     return document, arrays
@@ -46,7 +47,7 @@ def decode_fragment(document: dict[str, Any], arrays: Tree) -> Fragment:
         document["env_steps"],
         document["agent_steps"],
         [Episode(*each) for each in document["episodes"]],
-        document["discarded"],
+        Abandoned(*document["abandoned"]),
         decode_moments(document["moments"], arrays),
     )
 

@@ -16,6 +16,7 @@ from rl_platform.data.trajectory import ENDED, EPISODE, FIRST, TRUNCATED, Trajec
 from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import Arrivals, Lanes
 from rl_platform.models.actors import Actor
+from rl_platform.workers.abandoned import Abandoned, unfinished
 from rl_platform.workers.columns import VALUE, Columns, End, Identity
 from rl_platform.workers.last_values import final_of
 
@@ -54,9 +55,10 @@ class LaneBook:
         self.ends: list[End] = []
         self.columns = Columns.empty(actor, 0, 0, count, 0)
 
-    def forget(self) -> int:
-        """Abandon open episodes; returns the agent steps taken in them."""
-        abandoned = int(self.steps.sum())
+    def forget(self) -> Abandoned:
+        """Abandon open episodes."""
+        waiting = unfinished(self.past["flags"], self.back) if self.past else 0
+        abandoned = Abandoned(int(self.steps.sum()), waiting)
         for name in ("cursor", "open", "lived", "paid", "steps", "back"):
             getattr(self, name)[:] = 0
         self.arrivals.ready[:], self.arrivals.first[:] = False, False

@@ -16,6 +16,7 @@ from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, EnvironmentFa
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 from rl_platform.models.deferred import SCORES, DeferredAssessment
+from rl_platform.workers.abandoned import Abandoned, unfinished
 from rl_platform.workers.columns import LOG_PROBABILITY, VALUE, Columns, End, Identity
 from rl_platform.workers.episode import Episode
 from rl_platform.workers.last_values import final_of
@@ -42,9 +43,10 @@ class LockstepSampler:
             path: np.zeros((self.lanes, *leaf.shape), leaf.dtype) for path, leaf in actor.spaces.obs.items()
         }
 
-    def reset(self, seeds: list[int]) -> int:
-        """New episodes in all lanes; returns the agent steps of the episodes that were open."""
-        abandoned = int(self.tick.sum())
+    def reset(self, seeds: list[int]) -> Abandoned:
+        """New episodes in all lanes, whatever was open."""
+        waiting = unfinished(self.past["flags"], self.back) if self.past else 0
+        abandoned = Abandoned(int(self.tick.sum()), waiting)
         self.tick[:], self.paid[:], self.back[:], self.first[:] = 0, 0.0, 0, True
         self.state = self.actor.initial_state(self.lanes)
         fresh: Tree = {path: np.zeros_like(leaf) for path, leaf in self.obs.items()}

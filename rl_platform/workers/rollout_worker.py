@@ -13,6 +13,7 @@ from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import EnvironmentAdapter
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
+from rl_platform.workers.abandoned import Abandoned
 from rl_platform.workers.array_documents import join_arrays, split_arrays
 from rl_platform.workers.columns import Identity
 from rl_platform.workers.episode import Episode
@@ -62,7 +63,7 @@ class RolloutWorker:
             )
         self.adapter, self.actors, self.seed, self.source = adapter, dict(policies), seed, source
         self.sequence = 0
-        self.discarded = 0
+        self.abandoned = Abandoned()
         self.differentiator = differentiator
         self._fresh: int | None = None  # the key of the last reset, while nothing has been sampled since
         self._started = False
@@ -104,11 +105,11 @@ class RolloutWorker:
     def reset(self, key: int = 0) -> None:
         """New episodes everywhere, from seeds that depend on (seed, source, environment, key) alone.
 
-        Steps of the episodes that were open are counted as discarded in the next fragment.
+        What that cuts off is counted in the next fragment.
         """
         seeds = environment_seeds(self.seed, self.source, self.num_envs, key)
         with self._watch():
-            self.discarded += self.sampler.reset(seeds)
+            self.abandoned = self.abandoned.plus(self.sampler.reset(seeds))
         for counter in self.counters.values():
             counter.running[:] = 0.0
         self._fresh, self._started = key, True
@@ -124,10 +125,10 @@ class RolloutWorker:
         with self._watch():
             trajectories, env_steps, episodes = self.sampler.sample(ticks, noise)
         self.sequence += 1
-        discarded, self.discarded = self.discarded, 0
+        abandoned, self.abandoned = self.abandoned, Abandoned()
         moments = [(policy, counter.count(trajectories[policy])) for policy, counter in self.counters.items()]
         agent_steps = {policy: trajectory.steps for policy, trajectory in trajectories.items()}
-        fragment = Fragment(trajectories, env_steps, agent_steps, episodes, discarded, moments)
+        fragment = Fragment(trajectories, env_steps, agent_steps, episodes, abandoned, moments)
         return fragment if self.differentiator is None else self.differentiator(fragment)
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:
@@ -139,7 +140,7 @@ class RolloutWorker:
         environments, more = split_arrays(state, "environments")
         document = {
             "sequence": self.sequence,
-            "discarded": self.discarded,
+            "abandoned": list(self.abandoned),
             "fresh": self._fresh,
             "started": self._started,
             "lanes": lanes,
@@ -151,7 +152,7 @@ class RolloutWorker:
         """Go on from a snapshot of a worker that was made alike.
 
         Bit-exact where the environments could tell their state, or the snapshot was taken right after a
-        `reset`. Otherwise all environments start new episodes, and the open ones count as discarded.
+        `reset`. Otherwise all environments start new episodes, and the open ones count as abandoned.
         """
         lanes = {
             name.removeprefix("lanes/"): leaf for name, leaf in arrays.items() if name.startswith("lanes/")
@@ -161,7 +162,7 @@ class RolloutWorker:
         if again:
             self.reset(document["fresh"])
         arrivals = self.sampler.restore(document["lanes"], lanes)
-        self.sequence, self.discarded = document["sequence"], document["discarded"]
+        self.sequence, self.abandoned = document["sequence"], Abandoned(*document["abandoned"])
         self._started, self._fresh = document["started"], document["fresh"]
         for policy, counter in self.counters.items():
             counter.running = arrays[f"returns/{policy}"].copy()

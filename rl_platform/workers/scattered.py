@@ -14,6 +14,7 @@ from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentAdapter, EnvironmentFault
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
+from rl_platform.workers.abandoned import Abandoned
 from rl_platform.workers.columns import Identity
 from rl_platform.workers.episode import Episode
 from rl_platform.workers.lane_book import LaneBook
@@ -50,9 +51,11 @@ class ScatteredSampler:
     def arrivals(self) -> dict[str, Arrivals]:
         return {policy: book.arrivals for policy, book in self.books.items()}
 
-    def reset(self, seeds: list[int]) -> int:
-        """New episodes everywhere; returns the agent steps of the episodes that were open."""
-        abandoned = sum(book.forget() for book in self.books.values())
+    def reset(self, seeds: list[int]) -> Abandoned:
+        """New episodes everywhere, whatever was open."""
+        abandoned = Abandoned()
+        for book in self.books.values():
+            abandoned = abandoned.plus(book.forget())
         self.episode += 1
         self.tick[:], self.paid[:], self.resetting[:] = 0, 0.0, False
         self.lives = [{} for _ in self.lives]

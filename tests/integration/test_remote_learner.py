@@ -73,6 +73,16 @@ class LearnerKiller:
             self.left -= 1
 
 
+class WorkerThenLearner(LearnerKiller):
+    """Kills a rollout worker at the second report, and later the learner's process."""
+
+    def __call__(self, report: Report) -> None:
+        if self.at == 5:
+            (worker,) = [it for it in descendants(os.getpid()) if "ray::RolloutProcess" in command(it)]
+            os.kill(worker, signal.SIGKILL)
+        super().__call__(report)
+
+
 def small(**spec: Any) -> TrainingJob:
     algorithm = {"ppo": PPO | {"batchSize": 128, "minibatchSize": 64}}
     common = {"rollouts": {"replicas": 1, "envsPerWorker": 4}, "stop": {"envSteps": 2_000}}
@@ -88,6 +98,11 @@ def test_a_killed_learner_begins_again_at_the_last_checkpoint(at: int, tmp_path:
     assert (killed.env_steps, killed.updates) == (whole.env_steps, whole.updates)
     steps = [report.env_steps for report in read_reports(tmp_path / "killed" / "progress.jsonl")]
     assert steps == sorted(set(steps))
+
+
+def test_workers_that_were_lost_before_the_learner_stay_counted(tmp_path: Path) -> None:
+    result = train(small(), tmp_path / "run", on_report=WorkerThenLearner(6))
+    assert (result.workers_lost, result.learner_losses) == (1, 1)
 
 
 def test_a_learner_that_is_always_lost_ends_the_run(tmp_path: Path) -> None:

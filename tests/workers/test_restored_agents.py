@@ -60,7 +60,7 @@ def test_a_reset_leaves_no_trace_of_the_lives_before() -> None:
     made.reset(4)
     fresh.reset(4)
     first, reference = made.sample(9), fresh.sample(9)
-    assert (first.discarded > 0, reference.discarded) == (True, 0)
+    assert (first.abandoned.steps > 0, reference.abandoned.steps) == (True, 0)
     assert first.episodes == reference.episodes
     for policy, trajectory in first.trajectories.items():
         assert (trajectory.back == 0).all()

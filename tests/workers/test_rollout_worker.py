@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rl_platform.data.trajectory import ENDED, EPISODE, FIRST, TERMINATED, TRUNCATED, Trajectory
 from rl_platform.envs.adapter import Arrivals
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
+from rl_platform.objectives.n_step import n_step
 from rl_platform.workers.rollout_worker import Fragment, RolloutWorker, environment_seeds
 from tests.envs.chains import CUT, RESET, TERMINAL, ChainEnv, SavedChainEnv
 from tests.workers.rows import lane_rows
@@ -192,13 +193,35 @@ def test_a_reset_starts_over_and_counts_the_steps_of_open_episodes(adapter: type
     made.reset(7)
     first, second = fragments(made, [10, 1])
     kept = first.trajectories["default"]
-    assert (first.discarded, second.discarded) == (open_steps, 0)
+    assert (first.abandoned.steps, second.abandoned.steps) == (open_steps, 0)
     assert (kept.back == 0).all()
     assert (kept.flags[2] & FIRST).all()
     for lane, seed in enumerate(environment_seeds(0, 0, LANES, 7)):
         rows = [{**row, "episode": 0} for row in lane_rows([kept], lane)]
         assert rows == [{**row, "episode": 0} for row in played(seed, 10)]
     assert kept.episode[2].min() > before.episode[-1].min()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cuts=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    resets=st.sets(st.integers(1, 7)),
+    n=st.integers(1, 5),
+    adapter=st.sampled_from([GymnasiumAdapter, PacedAdapter]),
+)
+def test_every_step_becomes_a_transition_or_is_counted_as_unfinished(
+    cuts: list[int], resets: set[int], n: int, adapter: type[GymnasiumAdapter]
+) -> None:
+    made, become, taken, cut_off = worker(adapter=adapter, look_back=n - 1), n_step(n, 0.9), 0, 0
+    for number, ticks in enumerate(cuts):
+        if number in resets:
+            made.reset(number)
+        fragment = made.sample(ticks)
+        taken += sum(fragment.agent_steps.values())
+        taken -= len(become(fragment.trajectories["default"])["reward"])
+        cut_off += fragment.abandoned.unfinished
+    made.reset(99)
+    assert taken == cut_off + made.abandoned.unfinished
 
 
 @settings(max_examples=20, deadline=None)
@@ -240,7 +263,7 @@ def test_a_worker_saved_right_after_a_reset_goes_on_exactly_whatever_its_environ
     _same(expected, fragments(other, [6, 6]))
 
 
-def test_without_environment_state_open_episodes_are_discarded_and_counted() -> None:
+def test_without_environment_state_open_episodes_are_abandoned_and_counted() -> None:
     made = worker()
     made.sample(10)
     saved = made.snapshot()
@@ -248,7 +271,7 @@ def test_without_environment_state_open_episodes_are_discarded_and_counted() -> 
     other.restore(*saved)
     fragment = other.sample(5)
     (before,) = trajectories(fragments(worker(), [10]))
-    assert fragment.discarded == np.where(before.flags[-1] & ENDED, 0, before.tick[-1] + 1).sum()
+    assert fragment.abandoned.steps == np.where(before.flags[-1] & ENDED, 0, before.tick[-1] + 1).sum()
     assert (fragment.trajectories["default"].flags[0] & FIRST).all()
     assert fragment.trajectories["default"].sequence == 1
 
@@ -257,7 +280,7 @@ def _same(expected: list[Fragment], again: list[Fragment]) -> None:
     for lane in range(LANES):
         assert lane_rows(trajectories(again), lane) == lane_rows(trajectories(expected), lane)
     for one, other in zip(expected, again, strict=True):
-        assert (one.episodes, one.discarded) == (other.episodes, other.discarded)
+        assert (one.episodes, one.abandoned) == (other.episodes, other.abandoned)
         mine, theirs = one.trajectories["default"], other.trajectories["default"]
         assert mine.sequence == theirs.sequence
         assert np.array_equal(mine.back, theirs.back)
