@@ -11,6 +11,7 @@ from rl_platform.checkpoints.checkpoint import Checkpoint, CheckpointRef
 from rl_platform.driver.building import BadConfiguration, assemble, environments, refuse_missing_gpus
 from rl_platform.driver.claiming import attempt_of_environment, open_store
 from rl_platform.driver.collapse import Collapse, parts_to_watch
+from rl_platform.driver.cut_episodes import CutEpisodes
 from rl_platform.driver.delayed_saving import DelayedSaving
 from rl_platform.driver.drain import Drain
 from rl_platform.driver.evaluation import evaluate
@@ -74,7 +75,7 @@ class Attempt:
         episodes = episode_bound(limit, job.spec.rollouts.num_envs)
         collapse = Collapse(parts_to_watch(self.assembly))
         self.guard = DivergenceGuard(Bounds(episode_env_steps=episodes), collapse)
-        self.counters = self.assembly.plan.counters
+        self.counters, self.cut_episodes = self.assembly.plan.counters, CutEpisodes()
         self.last: CheckpointRef | None = None
         self.begun: tuple[int, int] | None = None  # env steps and updates of the checkpoint begun last
         self.initial: Checkpoint | None = None  # where a learner that is lost early begins again
@@ -223,6 +224,7 @@ class Attempt:
             self.begun = moment
             self.progress.checkpoints += 1
             if self.job.spec.checkpoint.exact:
+                self.cut_episodes.at_checkpoint(self.counters.episodes)
                 self.assembly.workers.reset(self.progress.checkpoints)
         checkpoint = capture(self.assembly, self.progress, self.rule, self.guard)
         self.last = self.store.save(checkpoint, self.counters.env_steps, self.counters.updates)

@@ -10,6 +10,7 @@ import numpy as np
 from rl_platform.checkpoints.checkpoint import Checkpoint
 from rl_platform.data.tree import Tree
 from rl_platform.driver.building import Assembly, BadConfiguration
+from rl_platform.driver.fixed_fields import fixed_fields, refuse_changed
 from rl_platform.driver.guard import DivergenceGuard
 from rl_platform.driver.saving_replay import capture_replay, put_replay_back
 from rl_platform.driver.stopping import StopRule
@@ -51,7 +52,7 @@ def capture(assembly: Assembly, progress: Progress, rule: StopRule, guard: Diver
     state = {
         "algorithm": assembly.name,
         "environment": assembly.environment,
-        "seed": assembly.job.spec.seed,
+        "fixed": fixed_fields(assembly.job),
         "policies": {name: describe(assembly, name) for name in assembly.policies},
         "published": {name: each.version for name, each in run.published.items()},
         "plan": plan_state,
@@ -72,6 +73,7 @@ def put_back(
     state, run = checkpoint.state, assembly.run
     try:
         _same_policies(state, assembly)
+        refuse_changed(state["fixed"], assembly.job)
         for name in assembly.policies:
             run.learner.restore(name, checkpoint.arrays[f"learner/{name}"])
             if name in run.filters:

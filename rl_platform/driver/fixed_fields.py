@@ -1,0 +1,39 @@
+"""What a run that goes on from a checkpoint must have in common with the one that made it.
+
+Without it the run would go on and be something else than its own record says: other environments, a network
+that reads the same weights differently, a seed that nothing was drawn from. On a cluster the API server refuses
+more (`spec.mutability`); settings of the algorithm may change here, by who knows what that means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rl_platform.spec.training_job import TrainingJob
+
+FREE = frozenset({"stepTimeoutSeconds"})
+SHOWN = 3
+
+
+def fixed_fields(job: TrainingJob) -> dict[str, Any]:
+    """By path in the spec."""
+    spec = job.spec.model_dump(mode="json", by_alias=True)
+    fixed = {"seed": spec["seed"], "rollouts.envsPerWorker": spec["rollouts"]["envsPerWorker"]}
+    for section in ("environment", "model"):
+        fixed |= {f"{section}.{name}": it for name, it in spec[section].items() if name not in FREE}
+    return fixed
+
+
+def refuse_changed(then: Mapping[str, Any], job: TrainingJob) -> None:
+    """Raises ValueError that names the fields."""
+    now = fixed_fields(job)
+    changed = [path for path in now if path in then and then[path] != now[path]]
+    if not changed:
+        return
+    told = [f"spec.{path} was {then[path]!r} and is {now[path]!r}" for path in changed[:SHOWN]]
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    raise ValueError(
+        f"{'; '.join(told)}{more}. Set them back, or start another run, whose checkpoint.restoreFrom may "
+        "name this checkpoint"
+    )
