@@ -1,8 +1,8 @@
 """What a run that goes on from a checkpoint must have in common with the one that made it.
 
 Without it the run would go on and be something else than its own record says: other environments, a network
-that reads the same weights differently, a seed that nothing was drawn from. On a cluster the API server refuses
-more (`spec.mutability`); settings of the algorithm may change here, by who knows what that means.
+that reads the same weights differently, a seed that nothing was drawn from. On a cluster the API server
+refuses more (`spec.mutability`); here settings of the algorithm may change.
 """
 
 from __future__ import annotations

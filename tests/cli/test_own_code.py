@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import traceback
 from pathlib import Path
 
 from rl_platform.cli.own_code import own_traceback
+from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.workers.worker_losses import RemoteTraceback
 
 
 def raised(code: str, file: str) -> BaseException:
@@ -32,6 +35,20 @@ def test_code_of_libraries_and_compiled_extensions_is_not_the_users() -> None:
     assert own_traceback(raised("json.loads('{')", "<frozen importlib._bootstrap>")) == ""
     assert own_traceback(raised("1 / 0", json.__file__)) == ""
     assert own_traceback(None) == ""
+
+
+def test_it_is_the_same_where_another_process_has_written_it_down(tmp_path: Path) -> None:
+    file = tmp_path / "arm.py"
+    file.write_text("def start():\n    raise OSError('no licence\\n\\nfile')\nstart()")
+    here = raised(file.read_text(), str(file))
+    fault = EnvironmentFault("environment 'arm' number 0, start")
+    fault.__cause__ = here
+    told = RemoteTraceback("".join(traceback.format_exception(fault)))
+    again = EnvironmentFault(str(fault))
+    again.__cause__ = told
+    assert own_traceback(again).rstrip() == own_traceback(here).rstrip() != ""
+    again.__cause__ = RemoteTraceback("Traceback (most recent call last):\nOSError: gone")
+    assert own_traceback(again) == ""
 
 
 def test_causes_that_go_round_in_a_circle_end() -> None:
