@@ -13,7 +13,7 @@ from rl_operator.status import compose
 from rl_operator.times import written
 from rl_platform.spec.conditions import ConditionType
 from rl_platform.spec.status import DriverOutcome, DriverState, Failures, TrainingJobStatus
-from tests.rl_operator.observations import NOW, SETTINGS, job, pod, seen, submitted, waiting
+from tests.rl_operator.observations import NOW, SETTINGS, cluster, job, pod, seen, submitted, waiting
 
 
 def after(observed: Observed) -> TrainingJobStatus:
@@ -29,6 +29,16 @@ def test_the_driver_goes_to_no_head_that_is_left_of_an_earlier_cluster() -> None
     status = after(seen(job(waiting()), pods=(old, new)))
     assert status.driver is not None
     assert status.driver.head == "head-2"
+
+
+def test_the_driver_does_not_go_to_a_head_whose_cluster_is_being_deleted() -> None:
+    """Its pod is ready until KubeRay has come to it."""
+    stays, goes = seen(job(waiting())), seen(job(waiting()), cluster=cluster(deleting=True))
+    for observed, state in ((stays, DriverState.SUBMITTED), (goes, DriverState.WAITING)):
+        status = after(observed)
+        assert status.driver is not None
+        assert status.driver.state is state
+    assert decide(goes, SETTINGS).writes == ()
 
 
 def test_nothing_is_made_while_there_is_no_kuberay() -> None:
