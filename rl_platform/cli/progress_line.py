@@ -20,9 +20,9 @@ REDRAW_SECONDS = 0.2
 LINE_SECONDS = 10.0
 PHASE_SECONDS = 1.0  # a phase that takes longer shows how long, on a terminal
 NOTED = {
-    "rollout/workers_lost": "{:.0f} workers lost",
-    "learner/losses": "{:.0f} times back to a checkpoint",
-    "rollout/dropped_agent_steps": "{:,.0f} steps dropped",
+    "rollout/workers_lost": "workers lost: {:.0f}",
+    "learner/losses": "learners lost: {:.0f}",
+    "rollout/dropped_agent_steps": "steps dropped: {:,.0f}",
 }
 """Metrics that are shown where they are not zero."""
 

@@ -52,8 +52,8 @@ def test_edges_lag_losses_and_drops_are_shown_where_workers_are_elsewhere() -> N
     written = io.StringIO()
     ProgressLine(StopSpec(env_steps=4096), written).report(REPORT)
     first, second = written.getvalue().splitlines()
-    assert "1 workers lost" in first
-    assert "64 steps dropped" in first
+    assert "workers lost: 1" in first
+    assert "steps dropped: 64" in first
     assert "lag 3" in first
     assert second == EDGES
 
