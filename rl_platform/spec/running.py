@@ -23,7 +23,7 @@ class PlateauSpec(SpecModel):
 
 
 class StopSpec(SpecModel):
-    """The run ends as soon as one of these holds."""
+    """The run ends when one of these holds after an iteration: for ppo, after batchSize env steps."""
 
     env_steps: Steps | None = Field(default=None, description="Env steps over all lanes and attempts.")
     updates: Steps | None = Field(default=None, description="Updates of the learner.")
