@@ -68,6 +68,8 @@ def _leaves(spaces: Spaces, value: Any, path: str) -> Iterator[tuple[str, np.nda
 def _row(value: Any, leaf: Leaf, path: str) -> np.ndarray:
     array = _numbers(value, path)
     if leaf.kind == "mask":
+        if not ((array == 0) | (array == 1)).all():
+            raise ObservationError(f"{path} is {array.tolist()!r:.100}; expected 0 or 1 for each action")
         array = array != 0
     if leaf.kind == "image" and array.ndim == 3 and array.shape != leaf.shape:
         array = array.transpose(1, 2, 0)  # channels first, as some environments give it
