@@ -76,7 +76,7 @@ def test_a_mask_that_comes_in_info_is_given_apart() -> None:
 @pytest.mark.parametrize("wrong", [0.5, 2, -1, float("nan")])
 def test_a_mask_says_yes_or_no(wrong: float) -> None:
     spaces = policy_spaces(gs.Box(-1, 1, (2,)), DISCRETE, mask_in_info=True)
-    with pytest.raises(ObservationError, match="action_mask is .* expected 0 or 1 for each action"):
+    with pytest.raises(ObservationError, match=r"action_mask is .* expected 0 or 1 for each action"):
         encode_observation(spaces, [0.5, 1], action_mask=[1, wrong, 0])
 
 
