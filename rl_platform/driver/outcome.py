@@ -23,7 +23,8 @@ from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLogError
 from rl_platform.workers.losses import LearnerLost, is_of_ray
-from rl_platform.workers.ray_session import RayUnreachable
+from rl_platform.workers.ray_session import BadRayAddress, RayUnreachable
+from rl_platform.workers.ray_start import RayNotStarted
 from rl_platform.workers.replay_shards import ShardsLost
 from rl_platform.workers.worker_losses import WorkersLost
 
@@ -37,7 +38,9 @@ REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (ProgressLogError, FailureReason.CHECKPOINT_FAILED),
     (RunFolderError, FailureReason.CHECKPOINT_FAILED),
     (MemoryError, FailureReason.OUT_OF_MEMORY),
+    (BadRayAddress, FailureReason.BAD_CONFIGURATION),
     (RayUnreachable, FailureReason.RAY_LOST),
+    (RayNotStarted, FailureReason.RAY_LOST),
 )
 
 
