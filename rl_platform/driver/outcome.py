@@ -23,6 +23,7 @@ from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLogError
 from rl_platform.workers.losses import LearnerLost, is_of_ray
+from rl_platform.workers.objective_checks import BadObjective
 from rl_platform.workers.ray_session import BadRayAddress, RayUnreachable
 from rl_platform.workers.ray_start import RayNotStarted
 from rl_platform.workers.replay_shards import ShardsLost
@@ -31,6 +32,7 @@ from rl_platform.workers.worker_losses import WorkersLost
 REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (BadConfiguration, FailureReason.BAD_CONFIGURATION),
     (EndpointError, FailureReason.BAD_CONFIGURATION),
+    (BadObjective, FailureReason.BAD_CONFIGURATION),
     (EnvironmentFault, FailureReason.ENVIRONMENT_FAULT),
     (WorkersLost, FailureReason.INTERNAL_ERROR),
     (ShardsLost, FailureReason.INTERNAL_ERROR),
@@ -143,5 +145,6 @@ def _message(error: Exception) -> str:
     if is_full(error):
         return what_to_do(error)
     known = isinstance(error, TrainingTrouble) or any(isinstance(error, kind) for kind, _ in REASONS)
-    text = str(error) or type(error).__name__
+    told = getattr(error, "cause", error) if known else error  # of a task in another process: its own words
+    text = str(told) or type(error).__name__
     return text if known else f"{type(error).__name__}: {text}"

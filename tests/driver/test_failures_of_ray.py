@@ -12,6 +12,7 @@ from ray.exceptions import (
 
 from rl_platform.driver.outcome import _message, _reason
 from rl_platform.spec.conditions import FailureReason
+from rl_platform.workers.objective_checks import BadObjective
 from rl_platform.workers.ray_session import BadRayAddress, RayUnreachable
 from rl_platform.workers.ray_start import RayNotStarted
 
@@ -38,6 +39,14 @@ def test_a_ray_that_is_gone_is_no_failure_of_the_job(error: Exception) -> None:
 def test_what_a_task_has_raised_is_one() -> None:
     of_a_task = RayTaskError("add", "traceback", ValueError("mine")).as_instanceof_cause()
     assert _reason(of_a_task) == FailureReason.INTERNAL_ERROR
+
+
+def test_a_loss_that_cannot_be_learned_from_is_the_jobs_wherever_the_learner_is() -> None:
+    of_a_task = RayTaskError(
+        "update", "traceback", BadObjective("the loss function mine")
+    ).as_instanceof_cause()
+    assert _reason(of_a_task) == FailureReason.BAD_CONFIGURATION
+    assert _message(of_a_task) == "the loss function mine"
 
 
 @pytest.mark.parametrize(
