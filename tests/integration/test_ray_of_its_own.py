@@ -176,6 +176,8 @@ def test_a_signal_while_ray_starts_is_a_request_to_stop(
     monkeypatch.setenv("TMPDIR", str(short))
     run = Run(tmp_path)
     awaited(lambda: any("gcs_server" in command(pid) for pid in run.family()))
+    of_ray = [pid for pid in run.family() if "gcs_server" in command(pid)]
+    assert all(os.getpgid(pid) != run.process.pid for pid in of_ray), "it gets what the run's group gets"
     assert run.end(number, to_group) == 3
     assert (run.result().state, run.result().message) == ("Drained", "")
 
