@@ -14,6 +14,7 @@ from rl_platform.algorithms import ALGORITHMS
 from rl_platform.algorithms.algorithm import Algorithm
 from rl_platform.data.entrypoint import EntrypointError, load_entrypoint
 from rl_platform.driver.building_replay import replay_of
+from rl_platform.driver.custom_algorithm import BadAlgorithm, named_functions
 from rl_platform.driver.schedules import schedule_of
 from rl_platform.envs.adapter import EnvironmentAdapter
 from rl_platform.envs.make import make_adapter
@@ -23,6 +24,7 @@ from rl_platform.execution.run import Run
 from rl_platform.models.actors import Actor, make_actor
 from rl_platform.models.build import family_of
 from rl_platform.models.filters import PolicyFilters
+from rl_platform.models.net_checks import is_own, refuse_bad_forward
 from rl_platform.models.policy import Policy
 from rl_platform.serving.bundle import kind_of
 from rl_platform.spec.algorithms import Custom
@@ -131,6 +133,7 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
         trained = tuple(each for each in policies if _is_trained(job, each))
         schedule = schedule_of(config, spec.schedules, spec.stop.env_steps)
         replay = replay_of(job, algorithm, config, {each: policies[each] for each in trained}, session)
+        learning = algorithm.learning(config)
     except ValueError as error:
         adapter.close()
         raise BadConfiguration(str(error)) from error
@@ -149,7 +152,7 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
     }
     workers = _workers(job, policies, adapter, behaviour, watchdog, session)
     at = workers if algorithm.learns_in_workers else None
-    learner = _learner(job, policies, trained, algorithm.learning(config), session, at)
+    learner = _learner(job, policies, trained, learning, session, at)
     if isinstance(workers, WorkerGroup):
         # Data goes straight to who keeps it or learns from it, where that is not this process.
         kept = replay or behaviour["differentiator"] is not None
@@ -158,7 +161,11 @@ def assemble(job: TrainingJob, watchdog: Watchdog | None = None, logs: Path | No
     run = Run(workers, learner, trained, schedule, filters=filters, exploration=algorithm.exploration(config))
     run.scheduled_at_workers, run.replay = behaviour["differentiator"] is not None, replay
     run.publish(0, 0)
-    plan = algorithm.plan(run, config).validate()
+    try:
+        plan = algorithm.plan(run, config).validate()
+    except BadAlgorithm as error:
+        workers.close()
+        raise BadConfiguration(str(error)) from error
     if isinstance(workers, WorkerGroup):
         plan.wait = workers.wait
     return Assembly(job, name, config, policies, adapter.name, workers, run, plan, session)
@@ -180,17 +187,24 @@ def chosen_algorithm(job: TrainingJob) -> tuple[str, Algorithm, Any]:
             "name an rl_platform.algorithms.algorithm.Algorithm "
             "(`module:object`, or `module` that defines ALGORITHM)"
         )
-    return config.entrypoint, algorithm, dict(config.config)
+    return config.entrypoint, named_functions(algorithm, config.entrypoint), dict(config.config)
 
 
 def policies_of(
     job: TrainingJob, adapter: EnvironmentAdapter, algorithm: Algorithm, config: Any
 ) -> dict[str, Policy]:
-    """One policy definition per name. Raises ValueError for what the algorithm does not support."""
+    """One policy definition per name. Raises ValueError for what the algorithm does not support, and for a
+    network of the user's own that does not give what is asked of it.
+    """
     policies: dict[str, Policy] = {}
     for name, lanes in adapter.lanes.items():
         algorithm.refuse(lanes.spaces, job.spec.model)
         policies[name] = algorithm.policy(lanes.spaces, job.spec.model, config)
+        if is_own(policies[name]):
+            entrypoint = job.spec.model.entrypoint
+            refuse_bad_forward(
+                policies[name], f"spec.model.entrypoint {entrypoint!r}" if entrypoint else f"policy {name}"
+            )
     return policies
 
 

@@ -23,13 +23,16 @@ from rl_platform.spec.conditions import FailureReason, StopReason
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import ProgressLogError
 from rl_platform.workers.losses import LearnerLost, is_of_ray
-from rl_platform.workers.ray_session import RayUnreachable
+from rl_platform.workers.objective_checks import BadObjective
+from rl_platform.workers.ray_session import BadRayAddress, RayUnreachable
+from rl_platform.workers.ray_start import RayNotStarted
 from rl_platform.workers.replay_shards import ShardsLost
 from rl_platform.workers.worker_losses import WorkersLost
 
 REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (BadConfiguration, FailureReason.BAD_CONFIGURATION),
     (EndpointError, FailureReason.BAD_CONFIGURATION),
+    (BadObjective, FailureReason.BAD_CONFIGURATION),
     (EnvironmentFault, FailureReason.ENVIRONMENT_FAULT),
     (WorkersLost, FailureReason.INTERNAL_ERROR),
     (ShardsLost, FailureReason.INTERNAL_ERROR),
@@ -37,7 +40,9 @@ REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (ProgressLogError, FailureReason.CHECKPOINT_FAILED),
     (RunFolderError, FailureReason.CHECKPOINT_FAILED),
     (MemoryError, FailureReason.OUT_OF_MEMORY),
+    (BadRayAddress, FailureReason.BAD_CONFIGURATION),
     (RayUnreachable, FailureReason.RAY_LOST),
+    (RayNotStarted, FailureReason.RAY_LOST),
 )
 
 
@@ -140,5 +145,6 @@ def _message(error: Exception) -> str:
     if is_full(error):
         return what_to_do(error)
     known = isinstance(error, TrainingTrouble) or any(isinstance(error, kind) for kind, _ in REASONS)
-    text = str(error) or type(error).__name__
+    told = getattr(error, "cause", error) if known else error  # of a task in another process: its own words
+    text = str(told) or type(error).__name__
     return text if known else f"{type(error).__name__}: {text}"

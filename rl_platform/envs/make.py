@@ -201,9 +201,11 @@ def _pettingzoo(
 
     def make() -> Any:
         try:
-            return wrap(make_one(**spec.kwargs))
+            env = wrap(make_one(**spec.kwargs))
         except RAISED as error:
             raise fault_at(name, 0, "start", error) from error
+        _refuse_other_kind(spec, name, env)
+        return env
 
     if spec.kind == "pettingzooParallel":
         from rl_platform.envs.pettingzoo_adapter import ParallelAdapter as Adapter
@@ -211,6 +213,21 @@ def _pettingzoo(
         from rl_platform.envs.pettingzoo_aec_adapter import AecAdapter as Adapter  # type: ignore[assignment]
     limit, size = spec.max_episode_steps, spec.max_set_size
     return Adapter(make, num_envs, policies, name=name, max_episode_steps=limit, max_set_size=size)
+
+
+def _refuse_other_kind(spec: EnvironmentSpec, name: str, env: Any) -> None:
+    """By what an environment has, as one need not inherit from PettingZoo: `last` is of those with turns."""
+    parallel = spec.kind == "pettingzooParallel"
+    expected = "pettingzoo.ParallelEnv" if parallel else "pettingzoo.AECEnv"
+    needed = ("possible_agents", "step") if parallel else ("possible_agents", "step", "last")
+    missing = [part for part in needed if not hasattr(env, part)]
+    has_turns = parallel and hasattr(env, "last")
+    if missing or has_turns:
+        problem = f"without {' and '.join(missing)}" if missing else "whose agents take turns"
+        raise BadEnvironment(
+            f"environment.entrypoint {name!r} made {type(env)!r}, {problem}; expected a {expected}, as "
+            f"environment.kind is {spec.kind} (check environment.kind)"
+        )
 
 
 def _limit(spec: EnvironmentSpec) -> dict[str, Any]:

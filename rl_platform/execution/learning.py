@@ -128,4 +128,5 @@ def publish_weights(run: Run, *, every: Every | None = None) -> Op:
         return [item]
 
     detail = str(every) if every else "after each"
-    return Op("publish_weights", frozenset({Kind.UPDATE}), Kind.UPDATE, publish, detail=detail, state=every)
+    takes = frozenset({Kind.UPDATE})
+    return Op("publish_weights", takes, Kind.UPDATE, publish, detail=detail, state=every, publishes=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from rl_platform.data.tree import Tree
@@ -37,9 +37,10 @@ class Op:
     site: str = "driver"  # where the work runs: driver, learner, replay, rollouts
     detail: str = ""  # for describe()
     state: State | None = None
+    publishes: bool = False  # the learner's weights, to who samples
 
     def named(self, name: str) -> Op:
-        return Op(name, self.takes, self.gives, self.fn, self.site, self.detail, self.state)
+        return replace(self, name=name)
 
 
 class Source(Protocol):

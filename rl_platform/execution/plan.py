@@ -19,6 +19,7 @@ from rl_platform.data.tree import Tree
 from rl_platform.execution.counters import Counters
 from rl_platform.execution.item import Item, Kind, Ref
 from rl_platform.execution.parts import Edge, Op, PlanError, Source, State
+from rl_platform.execution.publication import refuse_unpublished
 
 Waiter = Callable[[list[Ref], float], Ref | None]
 """The first of the references that is ready, or None after so many seconds."""
@@ -80,13 +81,11 @@ class Plan:
         return [f"{flow}/{part}" for flow, f in self.flows.items() for part in _parts(f)]
 
     def validate(self) -> Plan:
-        """Raise PlanError on two parts of one name, no output, or flows without a pace. Returns itself."""
+        """Raise PlanError on two parts of one name, no output, pace or publication. Returns itself."""
         names = self.names()
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise PlanError(
-                f"the plan has two parts named {twice[0]}: give one of them another name with .named()"
-            )
+            raise PlanError(f"the plan has two parts named {twice[0]}: give one another name with .named()")
         if self.output not in self.flows:
             raise PlanError(f"output is {self.output!r}, but the flows are {sorted(self.flows)}")
         if self.flows[self.output].gives is not Kind.RESULT:
@@ -95,6 +94,7 @@ class Plan:
             )
         if len(self.flows) > 1 and self.pace is None:
             raise PlanError(f"{len(self.flows)} flows run side by side: say in which ratio with pace=")
+        refuse_unpublished(self.flows.values())
         return self
 
     def describe(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.workers.objective import Batch, Objective, Params
+from rl_platform.workers.objective_checks import refuse_bad_answer
 from rl_platform.workers.reassessment import Assessment
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class AutogradStep:
         self.standardize = standardize
         self.flat_gradient, self.device = flat_gradient, flat_gradient.device
         self.target = None if target is None else policy.layout.views(target)
+        self._trusted = False
 
     def columns(self, tree: Tree) -> Batch:
         """Numpy columns as this step takes them."""
@@ -81,7 +83,11 @@ class AutogradStep:
         self.flat_gradient.zero_()
         batch = batch | {name: _standardized(batch[name]) for name in self.standardize}
         with self._mixed():
-            loss, stats = self.objective(self.policy, self.params, self.target, batch, knobs)
+            answer = self.objective(self.policy, self.params, self.target, batch, knobs)
+        if not self._trusted:
+            refuse_bad_answer(self.objective, answer)
+            self._trusted = True
+        loss, stats = answer
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
         return {**stats, "loss": loss.detach()}
 

@@ -58,6 +58,12 @@ class Loss:
         return self.objective(policy, params, target, batch, knobs)
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """As its author would look for it: module and name."""
+    function = function.objective if isinstance(function, Loss) else function
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
 def standardized_by(objective: Objective) -> tuple[str, ...]:
     """Columns that it wants standardised."""
     return objective.standardize if isinstance(objective, Loss) else ()

@@ -5,27 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rl_platform.spec.driver_protocol import JOB_UID_ENV
 from rl_platform.workers import ray_reaper
+from rl_platform.workers.ray_start import handlers_kept, start
 
 log = logging.getLogger(__name__)
 
+ADDRESS_ENV = "RAY_ADDRESS"
+AUTO, HERE = "auto", "local"
+"""What Ray takes for addresses besides those of clusters: whichever runs here, and a new one here."""
 HEAD_FILE = Path("/tmp/ray/ray_current_cluster")
 """Where ``ray start --head`` writes its address."""
 PREFIX = "rlp-ray-"
-STARTS = 3
 ANSWER_SECONDS = 30.0
 """Within which an address must take a connection: Ray itself would try for an hour, and say nothing."""
 LONGEST_FOLDER = 18
@@ -55,6 +55,10 @@ class RayUnreachable(ConnectionError):
     """Nothing answers where the Ray cluster should be. The message has the address and what to do."""
 
 
+class BadRayAddress(ValueError):
+    """RAY_ADDRESS is no address. The message says what would be one."""
+
+
 class RaySession:
     """Joins the cluster of ``RAY_ADDRESS``, or whose head this machine is, or this process's own Ray;
     otherwise starts one on this machine. ``logs``: where what its workers printed is kept;
@@ -70,29 +74,28 @@ class RaySession:
         self._connected = False
 
     def open(self) -> None:
-        """Raises RayUnreachable where a cluster was named that does not answer."""
+        """Raises BadRayAddress, RayUnreachable where a cluster was named that does not answer, and
+        RayNotStarted where this machine does not get one of its own to run.
+        """
         for name, value in (QUIET | PATIENT | FAIR).items():
             os.environ.setdefault(name, value)
         import ray
 
         if ray.is_initialized():
             return
-        address = os.environ.get("RAY_ADDRESS")
-        if address and not _answers(address, ANSWER_SECONDS):
-            raise RayUnreachable(
-                f"nothing answers at RAY_ADDRESS={address}: start that cluster, or unset RAY_ADDRESS "
-                "for a Ray of this run's own"
-            )
-        address = address or _head_address()
-        with _handlers_kept():
-            if address:
+        address = _address()
+        with handlers_kept():
+            if address is not None:
                 log.info("joining the Ray cluster at %s", address)
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                try:
+                    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                except ConnectionError as error:
+                    raise _unreachable(address) from error
             else:
                 self._folder = _short_folder()
                 self._reaper = _reaper(self._folder)
                 try:
-                    _start(self._folder, self.store_bytes, self.cpus)
+                    start(self._folder, self.store_bytes, self.cpus)
                 except BaseException:
                     self._reaper.communicate(ray_reaper.CLOSED)
                     raise
@@ -117,7 +120,7 @@ class RaySession:
         import ray
 
         self._connected = False
-        with _handlers_kept():
+        with handlers_kept():
             ray.shutdown()
         if self._folder is not None:
             self._keep_logs(self._folder)
@@ -136,33 +139,34 @@ def starts_its_own() -> bool:
     """Whether a session would start a Ray now: none is joined already, and none is there to join."""
     ray = sys.modules.get("ray")
     joined = ray is not None and ray.is_initialized()
-    return not joined and not os.environ.get("RAY_ADDRESS") and _head_address() is None
+    named = os.environ.get(ADDRESS_ENV)
+    return not joined and (named == HERE or (not named and _head_address() is None))
 
 
-def _start(folder: Path, store_bytes: int | None, cpus: int) -> None:
-    """Ray gives its own processes half a minute, which a machine under load may need more than once."""
-    import ray
+def _address() -> str | None:
+    """Of the cluster to join; None for a Ray of this run's own. Raises BadRayAddress and RayUnreachable."""
+    named = os.environ.get(ADDRESS_ENV)
+    if not named:
+        return _head_address()
+    if named == HERE:
+        return None
+    host, _, port = named.rpartition(":")
+    if named != AUTO and not named.startswith("ray://") and not (host and port.isdigit() and "/" not in host):
+        raise BadRayAddress(
+            f"{ADDRESS_ENV}={named} is no address of a Ray cluster; expected host:port, ray://host:port, "
+            f"{AUTO} (the one that runs on this machine), or {HERE} or nothing for a Ray of this run's own"
+        )
+    if not _answers(named, ANSWER_SECONDS):
+        raise _unreachable(named)
+    return named
 
-    for left in reversed(range(STARTS)):
-        os.environ[ray_reaper.FOLDER_ENV] = str(folder)
-        try:
-            ray.init(
-                num_cpus=cpus,
-                object_store_memory=store_bytes,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=str(folder),
-            )
-            return
-        except Exception as error:
-            ray.shutdown()
-            ray_reaper.end_all(folder)  # each try would leave another set of processes
-            if not left or isinstance(error, ValueError):
-                raise
-            log.warning("Ray did not start in time; once more")
-        finally:
-            del os.environ[ray_reaper.FOLDER_ENV]
+
+def _unreachable(address: str) -> RayUnreachable:
+    named = bool(os.environ.get(ADDRESS_ENV))
+    where, away = (f"{ADDRESS_ENV}=", f"unset {ADDRESS_ENV}") if named else ("", f"remove {HEAD_FILE}")
+    return RayUnreachable(
+        f"nothing answers at {where}{address}: start that cluster, or {away} for a Ray of this run's own"
+    )
 
 
 def _reaper(folder: Path) -> subprocess.Popen[bytes]:
@@ -222,26 +226,3 @@ def _alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Ray sets handlers of its own for signals that this process listens to: while it starts, which may take
-    a minute, SIGTERM would end the process, and is to be a request to stop.
-    """
-    import ray._private.utils as of_ray
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    setter = of_ray.set_sigterm_handler
-    if before[signal.SIGTERM] not in (signal.SIG_DFL, None):
-        of_ray.set_sigterm_handler = lambda handler: None
-    try:
-        yield
-    finally:
-        of_ray.set_sigterm_handler = setter
-        # Also where Python knows of no change: Ray's C++ takes the signals from under it, and aborts at them.
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
-                if handler is not None:
-                    signal.signal(number, handler)

@@ -44,6 +44,19 @@ def test_the_plan_of_the_example_is_printed(tmp_path: Path) -> None:
     assert ran.stdout.startswith("reinforce")
 
 
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_plan_that_is_not_returned_is_told_in_a_sentence(tmp_path: Path, command: str) -> None:
+    shutil.copytree(
+        CUSTOM, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "runs")
+    )
+    file = tmp_path / "reinforce.py"
+    file.write_text(file.read_text().replace("return flow.as_plan(", "flow.as_plan("))
+    ran = rlp(tmp_path, command, "reinforce.yaml")
+    assert ran.returncode == 2, ran.stderr
+    assert "plan, reinforce.plan, returned None; expected a Plan" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 @pytest.mark.parametrize("name", ["reinforce.py", "residual_net.py"])
 def test_the_example_needs_fewer_than_40_lines_of_code(name: str) -> None:
     lines = (CUSTOM / name).read_text().splitlines()

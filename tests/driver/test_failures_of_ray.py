@@ -12,6 +12,9 @@ from ray.exceptions import (
 
 from rl_platform.driver.outcome import _message, _reason
 from rl_platform.spec.conditions import FailureReason
+from rl_platform.workers.objective_checks import BadObjective
+from rl_platform.workers.ray_session import BadRayAddress, RayUnreachable
+from rl_platform.workers.ray_start import RayNotStarted
 
 ERRORS = [ObjectStoreFullError("/tmp is full"), OutOfDiskError("/tmp is full")]
 
@@ -36,3 +39,23 @@ def test_a_ray_that_is_gone_is_no_failure_of_the_job(error: Exception) -> None:
 def test_what_a_task_has_raised_is_one() -> None:
     of_a_task = RayTaskError("add", "traceback", ValueError("mine")).as_instanceof_cause()
     assert _reason(of_a_task) == FailureReason.INTERNAL_ERROR
+
+
+def test_a_loss_that_cannot_be_learned_from_is_the_jobs_wherever_the_learner_is() -> None:
+    of_a_task = RayTaskError(
+        "update", "traceback", BadObjective("the loss function mine")
+    ).as_instanceof_cause()
+    assert _reason(of_a_task) == FailureReason.BAD_CONFIGURATION
+    assert _message(of_a_task) == "the loss function mine"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (BadRayAddress("RAY_ADDRESS=garbage"), FailureReason.BAD_CONFIGURATION),
+        (RayUnreachable("nothing answers"), FailureReason.RAY_LOST),
+        (RayNotStarted("in 3 tries"), FailureReason.RAY_LOST),
+    ],
+)
+def test_a_ray_that_is_not_there_is_said_in_its_own_words(error: Exception, reason: FailureReason) -> None:
+    assert (_reason(error), _message(error)) == (reason, str(error))

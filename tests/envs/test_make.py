@@ -98,6 +98,22 @@ def test_a_step_limit_replaces_the_registered_one() -> None:
         (Spec(kind="external"), "kind external is not supported yet; expected gymnasium"),
         (Spec(kind="pettingzooParalel", entrypoint="a:b"), "did you mean pettingzooParallel"),
         (Spec(kind="pettingzooAec", id="x"), "needs an environment.entrypoint"),
+        (
+            Spec(kind="pettingzooParallel", entrypoint="tests.envs.chains:ChainEnv"),
+            r"without possible_agents; expected a pettingzoo\.ParallelEnv.* \(check environment\.kind\)",
+        ),
+        (
+            Spec(kind="pettingzooAec", entrypoint="tests.envs.chains:ChainEnv"),
+            r"without possible_agents and last; expected a pettingzoo\.AECEnv",
+        ),
+        (
+            Spec(kind="pettingzooParallel", entrypoint="tests.envs.test_pettingzoo_aec_adapter:Turns"),
+            r"whose agents take turns; expected a pettingzoo\.ParallelEnv",
+        ),
+        (
+            Spec(kind="pettingzooAec", entrypoint="tests.envs.test_pettingzoo_adapter:Scripted"),
+            r"without last; expected a pettingzoo\.AECEnv",
+        ),
     ],
 )
 def test_what_cannot_be_made_says_which_field_and_what_would_be_right(spec: Spec, problem: str) -> None:

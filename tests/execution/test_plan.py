@@ -4,7 +4,7 @@ import itertools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -102,6 +102,22 @@ def test_several_flows_need_a_pace() -> None:
     plan.pace = None
     with pytest.raises(PlanError, match="in which ratio"):
         plan.validate()
+
+
+def test_a_plan_that_trains_and_publishes_nothing_is_refused() -> None:
+    train, report = op("train", passing, gives=Kind.UPDATE), op("report", passing, takes=Kind.UPDATE)
+    publish = replace(op("publish", passing, takes=Kind.UPDATE, gives=Kind.UPDATE), publishes=True)
+    with pytest.raises(
+        PlanError, match=r"train trains, but nothing publishes: numbers would sample .* for ever"
+    ):
+        Flow(Numbers()).then(train, report).as_plan("p").validate()
+    Flow(Numbers()).then(train, publish.named("again"), report).as_plan("p").validate()
+    store = Flow(Numbers()).then(op("keep", passing, gives=Kind.ROLLOUT))
+    learn = Flow(Numbers(name="replay", gives=Kind.SAMPLE))
+    learn = learn.then(op("train", passing, takes=Kind.SAMPLE, gives=Kind.UPDATE), report)
+    pace = EnvStepsPerUpdate(1, sample="store", learn="learn")
+    with pytest.raises(PlanError, match=r"put publish_weights\(\) behind train"):
+        concurrently(output="learn", pace=pace, store=store, learn=learn).validate()
 
 
 def test_describe_names_every_part_and_where_it_runs() -> None:

@@ -63,9 +63,9 @@ class Run:
     def family(self) -> set[int]:
         return family(self.folder)
 
-    def end(self, number: int) -> int:
+    def end(self, number: int, to_group: bool = False) -> int:
         """The exit code after a signal; nothing of the run is alive a minute later."""
-        os.kill(self.process.pid, number)
+        (os.killpg if to_group else os.kill)(self.process.pid, number)
         code = self.process.wait(240)
         try:
             awaited(lambda: not self.family(), seconds=60)
@@ -165,13 +165,20 @@ def test_a_killed_run_goes_on_and_a_drained_one_leaves_nothing(
     assert not list(short.glob("rlp-ray-*"))
 
 
-def test_sigterm_while_ray_starts_is_a_request_to_stop(
-    tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "to_group"),
+    [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, True)],
+    ids=["sigterm", "sigterm-to-the-group", "ctrl-c"],
+)
+def test_a_signal_while_ray_starts_is_a_request_to_stop(
+    number: int, to_group: bool, tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(short))
     run = Run(tmp_path)
     awaited(lambda: any("gcs_server" in command(pid) for pid in run.family()))
-    assert run.end(signal.SIGTERM) == 3
+    of_ray = [pid for pid in run.family() if "gcs_server" in command(pid)]
+    assert all(os.getpgid(pid) != run.process.pid for pid in of_ray), "it gets what the run's group gets"
+    assert run.end(number, to_group) == 3
     assert (run.result().state, run.result().message) == ("Drained", "")
 
 

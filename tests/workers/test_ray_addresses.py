@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rl_platform.workers import ray_session
-from rl_platform.workers.ray_session import RaySession
+from rl_platform.workers.ray_session import BadRayAddress, RaySession, RayUnreachable, starts_its_own
 
 
 @pytest.fixture
@@ -51,3 +51,37 @@ def test_a_named_cluster_that_does_not_answer_is_an_error_that_says_so(
     with pytest.raises(ConnectionError, match="RAY_ADDRESS=") as caught:
         RaySession().open()
     assert (address or dead) in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["garbage", "localhost", ":6379", "10.0.0.1:", "http://10.0.0.1:8265"])
+def test_what_is_no_address_is_refused_with_what_would_be_one(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(
+        BadRayAddress, match=r"RAY_ADDRESS=.* expected host:port, ray://host:port, auto"
+    ) as told:
+        RaySession().open()
+    assert address in str(told.value)
+
+
+def test_local_is_a_ray_of_its_own_whatever_head_there_is(
+    head_file: Path, listening: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head_file.write_text(listening)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert ray_session._address() == listening
+    assert not starts_its_own()
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    assert ray_session._address() is None
+    assert starts_its_own()
+
+
+def test_auto_without_a_ray_is_said_in_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_found(**options: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setattr("ray.init", none_found)
+    with pytest.raises(RayUnreachable, match="nothing answers at RAY_ADDRESS=auto"):
+        RaySession().open()

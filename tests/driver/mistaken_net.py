@@ -1,0 +1,47 @@
+"""A linear network, and the mistakes that one of a user's own may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rl_platform.models.net import Param
+
+MISTAKES: dict[str, Callable[[Any, Any], Any]] = {
+    "none": lambda heads, state: (heads, state),
+    "no return": lambda heads, state: None,
+    "no state": lambda heads, state: heads,
+    "state is none": lambda heads, state: (heads, None),
+    "no value": lambda heads, state: ({"policy": heads["policy"]}, state),
+    "wide value": lambda heads, state: (heads | {"value": heads["policy"]}, state),
+    "flat value": lambda heads, state: (heads | {"value": heads["value"][..., 0]}, state),
+    "no such head": lambda heads, state: (heads["vaule"], state),
+    "forgets": lambda heads, state: (heads, {}),
+}
+
+
+class MistakenNet:
+    portable = True
+
+    def __init__(self, inputs: int, heads: dict[str, int], mistake: str, remembers: bool) -> None:
+        self.heads, self.mistake = heads, mistake
+        self.state = {"sum": (inputs,)} if remembers else {}
+        self.params = [Param(f"{name}/w", (inputs, size), "orthogonal") for name, size in heads.items()]
+        self.params += [Param(f"{name}/b", (size,)) for name, size in heads.items()]
+
+    def forward(self, ops: Any, params: Any, obs: Any, state: Any, first: Any) -> Any:
+        heads = {
+            name: ops.linear(obs["obs"], params[f"{name}/w"], params[f"{name}/b"]) for name in self.heads
+        }
+        return MISTAKES[self.mistake](heads, state)
+
+
+class TorchNet(MistakenNet):
+    portable = False
+
+
+def build(
+    spaces: Any, heads: Any, mistake: str = "none", remembers: bool = False, portable: bool = True
+) -> MistakenNet:
+    kind = MistakenNet if portable else TorchNet
+    return kind(spaces.obs["obs"].shape[0], heads, mistake, remembers)
