@@ -21,13 +21,13 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor
 from rl_platform.serving.bundle import BundleError, open_bundle, write_bundle
+from rl_platform.serving.reaching import why_away
 from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, promotion
 from rl_platform.serving.registry_process import RegistryProcess, RegistryStopped
 from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import IMAGE_ENV, JOB_UID_ENV
-from rl_platform.tracking.mlflow_settings import without_password
+from rl_platform.spec.tracking_uri import without_password
 from rl_platform.tracking.mlflow_tracker import MlflowTracker
-from rl_platform.tracking.reaching import why_away
 
 CHAMPIONS = "champions.partial"  # where the present ones are while they are compared with
 
