@@ -111,6 +111,7 @@ def busy_child(run: Path) -> Iterator[None]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_model_whose_run_is_not_there_in_time_is_registered_by_flush_under_its_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
