@@ -8,14 +8,21 @@ from pathlib import Path
 from rl_platform.cli.errors import failed, say
 from rl_platform.driver.finished import unregistered
 from rl_platform.driver.run_folder import RunFolder, RunFolderError
+from rl_platform.serving.reaching import why_away
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_settings import load_settings
-from rl_platform.tracking.mlflow_tracker import TrackingError
+from rl_platform.tracking.mlflow_tracker import FLUSH_SECONDS, TrackingError
 from rl_platform.tracking.mlflow_tracker import flush as send
 
 
 def flush(folder: str) -> int:
+    settings = load_settings(Path(folder))
+    if settings is not None:
+        say(f"sending {folder} to MLflow at {settings.shown_uri}, in {FLUSH_SECONDS:.0f} s at most ...")
+        away = why_away(settings.tracking_uri)
+        if away is not None:
+            return failed(f"{folder} could not be sent: {away}")
     try:
         send(Path(folder))
     except TrackingError as error:

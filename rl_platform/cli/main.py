@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -88,8 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "source", metavar="URI_OR_DIR", help="a run's folder, a checkpoint, or models:/NAME@ALIAS"
     )
-    evaluate.add_argument("--episodes", type=_positive, default=100, metavar="N")
-    evaluate.add_argument("--seed", type=int, default=10_000, metavar="S")
+    evaluate.add_argument("--episodes", type=_whole_from(1), default=100, metavar="N")
+    evaluate.add_argument("--seed", type=_whole_from(0), default=10_000, metavar="S")
     evaluate.add_argument("--manifest", help="the job, where the source does not bring its own")
     evaluate.add_argument(
         "--tracking-uri", metavar="URI", help="MLflow's, for models:/ (default: MLFLOW_TRACKING_URI)"
@@ -133,11 +133,17 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
+def _whole_from(least: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number, at least {least}, got {text}")
+        return value
+
+    return whole
 
 
 def _run(arguments: argparse.Namespace) -> int:

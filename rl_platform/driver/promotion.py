@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,13 +21,13 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor
 from rl_platform.serving.bundle import BundleError, open_bundle, write_bundle
+from rl_platform.serving.reaching import why_away
 from rl_platform.serving.registry import CHALLENGER, Champion, RegistryError, promotion
 from rl_platform.serving.registry_process import RegistryProcess, RegistryStopped
 from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import IMAGE_ENV, JOB_UID_ENV
-from rl_platform.tracking.mlflow_settings import without_password
+from rl_platform.spec.tracking_uri import without_password
 from rl_platform.tracking.mlflow_tracker import MlflowTracker
-from rl_platform.tracking.reaching import why_away
 
 CHAMPIONS = "champions.partial"  # where the present ones are while they are compared with
 
@@ -43,19 +43,22 @@ class Candidate:
 
 
 def promote(
-    attempt: Attempt, result: Result, tracker: MlflowTracker, registry: RegistryProcess
+    attempt: Attempt,
+    result: Result,
+    tracker: MlflowTracker,
+    registry: RegistryProcess,
+    phase: Callable[[str], None],
 ) -> RegisteredModel | None:
     """Register every trained policy; the first one is returned. A registry that fails is told, not raised.
 
-    Raises RegistryStopped where the run is asked to stop meanwhile.
+    ``phase`` is told what is waited for. Raises RegistryStopped where the run is asked to stop meanwhile.
     """
     candidate = _best(attempt, result)
     names = {policy: _model_name(attempt, policy) for policy in attempt.assembly.run.trained}
     run_id = None
     try:
         _reach(attempt, tracker.tracking_uri)
-        # Whoever is first to a new store migrates it: that must be one process.
-        run_id = attempt.telemetry.run_id(attempt.asked_to_stop)
+        run_id = _mlflow_run(attempt, tracker, phase)
         champions = _champions(attempt, names, tracker.tracking_uri, registry)
         alias, why = _decide(attempt, candidate, champions)
         models = [
@@ -94,6 +97,20 @@ def _reach(attempt: Attempt, server: str) -> None:
         raise RegistryStopped
     if away is not None:
         raise RegistryError(away)
+
+
+def _mlflow_run(attempt: Attempt, tracker: MlflowTracker, phase: Callable[[str], None]) -> str:
+    """A model without its run would lie outside of its experiment and could not be traced: better none yet.
+
+    Raises RegistryError, RegistryStopped.
+    """
+    run_id = attempt.telemetry.run_id(attempt.asked_to_stop, phase)
+    if attempt.asked_to_stop():
+        raise RegistryStopped
+    if run_id is None:
+        why = tracker.warning() or f"MLflow at {tracker.shown_uri} did not have the run in time"
+        raise RegistryError(why)
+    return run_id
 
 
 def _best(attempt: Attempt, result: Result) -> Candidate:
@@ -186,7 +203,7 @@ def _register(
     why: str,
     tracker: MlflowTracker,
     registry: RegistryProcess,
-    run_id: str | None,
+    run_id: str,
 ) -> RegisteredModel:
     folder = attempt.folder.bundle / policy
     definition = attempt.assembly.policies[policy]

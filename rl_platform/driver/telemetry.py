@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 60.0
 DRAINED_SECONDS = 5.0  # whoever stopped the run waits, and the next attempt sends what is left
 AWAY_SECONDS = 10.0  # a server that was given up a moment before
-RUN_ID_SECONDS = 60.0
+RUN_ID_SECONDS = 600.0  # on a busy machine MLflow's import and its new database take minutes
+RUN_ID_SAID_SECONDS = 5.0
 MESSAGE_LENGTH = 2048
 MLFLOW_STATUS: dict[State, Status] = {"Succeeded": "FINISHED", "Failed": "FAILED", "Drained": "KILLED"}
 
@@ -78,13 +79,20 @@ class Telemetry:
         uri = self.tracker.shown_uri if self.tracker is not None else ""
         return f" at {uri}" if uri.startswith("http") else ""
 
-    def run_id(self, stop: Callable[[], bool]) -> str | None:
-        """MLflow's run, once its child process has made it; None where the server does not answer in time."""
-        until = time.monotonic() + RUN_ID_SECONDS
-        while self.tracker is not None and time.monotonic() < until and not stop():
+    def run_id(self, stop: Callable[[], bool], phase: Callable[[str], None]) -> str | None:
+        """MLflow's run, once its child process has made it: waited for while that is at work, however slow.
+
+        None where MLflow does not take the run, and as soon as ``stop`` says so. ``phase`` is told of a wait
+        that one would wonder about.
+        """
+        began, said = time.monotonic(), False
+        while self.tracker is not None and (waited := time.monotonic() - began) < RUN_ID_SECONDS:
             run_id = self.tracker.run_id()
-            if run_id is not None or self.tracker.warning() is not None:
+            if run_id is not None or self.tracker.warning() is not None or stop():
                 return run_id
+            if waited >= RUN_ID_SAID_SECONDS and not said:
+                phase(f"registering{self.at_server}: waiting for MLflow to have the run")
+                said = True
             time.sleep(0.05)
         return None
 

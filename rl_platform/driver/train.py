@@ -107,7 +107,7 @@ def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Cal
         outcome.end(reason)
         if tracker is not None and registry is not None:
             phase(f"registering{attempt.telemetry.at_server}")
-            outcome.result.model = promote(attempt, outcome.result, tracker, registry)
+            outcome.result.model = promote(attempt, outcome.result, tracker, registry, phase)
     except RegistryStopped:
         outcome.end(StopReason.DRAINED, "the model is not registered yet: --resume does it")
     finally:

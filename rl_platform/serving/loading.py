@@ -21,7 +21,8 @@ from rl_platform.serving.actors import bundle_actor, saved_actor
 from rl_platform.serving.bundle import DESCRIPTION, BundleError, open_bundle
 from rl_platform.serving.model_versions import MODELS
 from rl_platform.serving.observations import decode_action, encode_observation
-from rl_platform.serving.registry import download
+from rl_platform.serving.reaching import why_away
+from rl_platform.serving.registry import RegistryError, download
 
 MODEL_URI = re.compile(r"models:/([^/@]+(@[^/@]+|/[^/@]+)|m-[^/@]+)")
 EXPECTED = "a run's folder, a checkpoint, a policy bundle, models:/NAME@ALIAS or models:/NAME/VERSION"
@@ -120,6 +121,9 @@ def load_policy(
         raise PolicyNotFoundError(f"{text!r} names no policy: expected {EXPECTED}")
     if text.startswith(MODELS):
         registry = tracking_uri or registry_of(text)
+        away = why_away(registry)
+        if away is not None:
+            raise RegistryError(f"cannot load {text}: {away}")
         return ServedPolicy(bundle_actor(open_bundle(download(registry, text))), text)
     folder = _bundle_folder(Path(text), policy)
     if folder is not None:

@@ -23,6 +23,7 @@ from rl_platform.serving.model_versions import (
     log_model,
     registered,
 )
+from rl_platform.spec.tracking_uri import sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -193,8 +194,12 @@ def promotion(
 
 
 def _client(tracking_uri: str) -> MlflowClient:
+    """Raises RegistryError where the database is not there: MLflow would make one wherever a typo leads."""
     from mlflow import MlflowClient
 
+    database = sqlite_file(tracking_uri)
+    if database is not None and not database.exists():
+        raise RegistryError(f"there is no registry at {tracking_uri}: {database} does not exist")
     return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rl_platform.tracking.embedded_store import make_store
 from rl_platform.tracking.mlflow_names import MAX_METRICS, MAX_PARAMS, MAX_TAG_VALUE, in_chunks, legal_metrics
 from rl_platform.tracking.mlflow_settings import UID_TAG, MlflowSettings
 from rl_platform.tracking.report import Report
@@ -67,6 +68,7 @@ def open_run(settings: MlflowSettings, run_id: str | None) -> MlflowRun:
     """
     from mlflow import MlflowClient
 
+    make_store(settings.tracking_uri)
     client = MlflowClient(settings.tracking_uri, registry_uri=settings.tracking_uri)
     experiment = _experiment(client, settings)
     run = _known_run(client, run_id) or _tagged_run(client, experiment, settings.job_uid)

@@ -14,6 +14,7 @@ from typing import Any
 from rl_platform.spec import patterns
 from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import JOB_UID_ENV
+from rl_platform.spec.tracking_uri import without_password
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_names import MAX_TAG_VALUE, flat_params
 
@@ -49,11 +50,6 @@ class MlflowSettings:
     def ended(self, status: str) -> MlflowSettings:
         """The same with a final status: FINISHED, FAILED or KILLED."""
         return replace(self, status=status)
-
-
-def without_password(text: str) -> str:
-    """The text with what stands before the host left out of the URIs in it."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def load_settings(run_dir: Path) -> MlflowSettings | None:

@@ -23,6 +23,7 @@ from rl_platform.tracking.mlflow_settings import FOLDER, load_settings, load_sta
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 _MODULE = "rl_platform.tracking.mlflow_writer"
 _LOG = "writer.log"
+FLUSH_SECONDS = 600.0
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.2
 _LONGEST_BACK_OFF_SECONDS = 60.0
@@ -206,7 +207,7 @@ def start_writer(run_dir: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def flush(run_dir: Path | str, timeout_seconds: float = 600.0) -> None:
+def flush(run_dir: Path | str, timeout_seconds: float = FLUSH_SECONDS) -> None:
     """Send what MLflow does not have yet of a run that is over, and end its MLflow run.
 
     Raises TrackingError: there is no such run, its server does not answer, or its writer is still at work.

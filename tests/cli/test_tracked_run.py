@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rl_platform.spec.manifest import load_manifest
+from rl_platform.tracking.mlflow_settings import settings_of
 from tests.cli.commands import CARTPOLE, TINY, clean_environment, result_of, rlp
 
 TRACKED = tuple(argument for argument in TINY if "tracking" not in argument)
@@ -90,3 +92,13 @@ def test_a_run_again_keeps_the_better_champion(workplace: Path, tracked: Process
     model = result_of(workplace / "runs" / "cartpole-ppo")["model"]
     assert (str(model["version"]), model["alias"]) == ("2", "champion")
     assert os.listdir(workplace) == ["runs"]
+
+
+def test_flush_says_at_once_where_it_sends_to_and_soon_that_nobody_is_there(tmp_path: Path) -> None:
+    job = load_manifest(CARTPOLE, ["spec.tracking.mlflowUri=http://me:secret@127.0.0.1:9"])
+    settings_of(job, tmp_path / "run", 1, {}).save(tmp_path / "run")
+    ran = rlp(tmp_path, "flush", "run")
+    assert ran.returncode == 1
+    first, last = ran.stderr.splitlines()
+    assert first == "sending run to MLflow at http://127.0.0.1:9, in 600 s at most ..."
+    assert last.startswith("error: run could not be sent: MLflow at http://127.0.0.1:9 did not answer for 20")

@@ -119,6 +119,15 @@ def test_schema_is_a_json_schema_of_a_training_job(tmp_path: Path) -> None:
     assert {"metadata", "spec"} <= set(schema["properties"])
 
 
+@pytest.mark.parametrize(("option", "value", "least"), [("--seed", "-1", 0), ("--episodes", "1.5", 1)])
+def test_a_number_that_cannot_be_one_is_named_with_its_option(
+    tmp_path: Path, option: str, value: str, least: int
+) -> None:
+    ran = rlp(tmp_path, "evaluate", "x", option, value)
+    assert ran.returncode == 2
+    assert f"argument {option}: must be a whole number, at least {least}, got {value}" in ran.stderr
+
+
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("run",), ("evaluate", "x", "--episodes", "0")])
 def test_a_command_line_that_makes_no_sense_is_an_input_error(
     tmp_path: Path, arguments: tuple[str, ...]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from rl_platform.checkpoints.checkpoint import Checkpoint, CheckpointRef
 from rl_platform.checkpoints.store import CheckpointStore
 from rl_platform.data.tree import Tree
+from rl_platform.serving import reaching
 from rl_platform.serving.loading import PolicyNotFoundError, ServedPolicy, load_policy
 from rl_platform.serving.registry import RegistryError
 from tests.models import policies as p
@@ -208,3 +210,17 @@ def test_the_registry_is_found_where_the_user_stands(
     assert by_folder.stdout.strip() == right, by_folder.stderr
     nowhere = act(tmp_path / "c")
     assert "PolicyNotFoundError: no registry is known for models:/found@champion" in nowhere.stderr
+
+
+def test_a_server_that_is_away_is_said_soon_and_a_database_that_is_not_there_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaching, "REACH_SECONDS", 1.0)
+    began = time.monotonic()
+    with pytest.raises(RegistryError, match=r"cannot load models:/m/9: MLflow at http://127\.0\.0\.1:9 did"):
+        load_policy("models:/m/9", tracking_uri="http://127.0.0.1:9")
+    assert time.monotonic() - began < 60.0
+    nowhere = tmp_path / "typo" / "none.db"
+    with pytest.raises(RegistryError, match=f"no registry at sqlite:///{nowhere}: {nowhere} does not exist"):
+        load_policy("models:/m@champion", tracking_uri=f"sqlite:///{nowhere}")
+    assert list(tmp_path.iterdir()) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rl_platform.spec.manifest import ManifestError, parse_manifests
+from rl_platform.spec.tracking_uri import sqlite_file
 
 TEXT = """\
 apiVersion: rlplatform.io/v1alpha1
@@ -44,3 +47,15 @@ def test_anything_else_is_refused_with_what_would_be_right(uri: str) -> None:
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (8, "spec.tracking.mlflowUri")
     assert "http://HOST:PORT" in f"{problem.message} {problem.hint}"
+
+
+@pytest.mark.parametrize(
+    ("uri", "file"),
+    [
+        *(("sqlite:////data/mlflow.db", "/data/mlflow.db"), ("sqlite+pysqlite:///mlflow.db", "mlflow.db")),
+        *(("sqlite:////mes modèles/50%.db", "/mes modèles/50%.db"), ("postgresql:///mlflow", None)),
+        *(("sqlite:///:memory:", None), ("sqlite:///a.db?mode=ro", None), ("http://mlflow:5000", None)),
+    ],
+)
+def test_the_file_of_a_database_is_read_from_its_uri(uri: str, file: str | None) -> None:
+    assert sqlite_file(uri) == (Path(file) if file else None)

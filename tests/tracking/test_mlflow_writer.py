@@ -196,6 +196,24 @@ def test_a_full_disk_costs_a_warning_and_no_report_once_there_is_room_again(
     assert {1, 2, 3, 4, 3999} <= set(steps)
 
 
+@pytest.mark.slow
+def test_a_disk_that_is_full_while_the_store_is_made_costs_a_warning(
+    run_dir: Path, settings: MlflowSettings, points: Points
+) -> None:
+    (run_dir / "mlflow.db").unlink()
+    append(run_dir, 1, 2)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+        make_room = lambda message: resource.setrlimit(resource.RLIMIT_FSIZE, limits)  # noqa: E731
+        code, said = write(run_dir, settings, hear=make_room)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "disk" in said[0]["warning"]
+    assert (code, said[1:]) == (0, [{"warning": None}, {"finished": True}])
+    assert [step for step, _, _ in points(settings.tracking_uri, run_id_of(run_dir, settings))] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("result", "said", "expected"),
     [("Succeeded", "", "KILLED"), ("Failed", "", "FAILED"), ("Failed", "FINISHED", "FINISHED")],

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from rl_platform.tracking.reaching import why_away
+from rl_platform.serving.reaching import why_away
 
 
 def never() -> bool:

@@ -1,4 +1,7 @@
-"""Whether an MLflow server is there, found out without MLflow, whose import alone takes seconds."""
+"""Whether an MLflow server is there, found out without MLflow.
+
+Its import alone takes seconds, and by default it tries an absent server for four minutes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
-from rl_platform.tracking.mlflow_settings import without_password
+from rl_platform.spec.tracking_uri import without_password
 
 REACH_SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
@@ -18,13 +21,16 @@ _POLL_SECONDS = 0.2
 _HEALTH = "/health"
 
 
-def why_away(server: str, stop: Callable[[], bool], seconds: float = REACH_SECONDS) -> str | None:
+def why_away(
+    server: str, stop: Callable[[], bool] = lambda: False, seconds: float | None = None
+) -> str | None:
     """None as soon as ``server`` answers anything, an error too; otherwise, after so many seconds, why not.
 
     None also for a database, and as soon as ``stop`` says that nobody waits any longer.
     """
     if not server.startswith("http"):
         return None
+    seconds = REACH_SECONDS if seconds is None else seconds
     knocking = _Knocking(without_password(server), seconds)
     knocking.start()
     while knocking.is_alive() and not stop():
