@@ -134,7 +134,8 @@ def test_a_field_is_explained_by_its_own_words_and_those_of_its_model() -> None:
     )
     assert "arXiv 1707.06347" in NODES[".spec.algorithm.ppo"]["description"]
     assert NODES[".spec.stop"]["description"] == (
-        "When the run is over. The run ends as soon as one of these holds."
+        "When the run is over. The run ends when one of these holds after an iteration: for ppo, after "
+        "batchSize env steps."
     )
     assert not [path for path, node in NODES.items() if re.search(r"\n|  ", node.get("description", ""))]
 
