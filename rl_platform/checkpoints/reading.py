@@ -17,7 +17,8 @@ import numpy as np
 from rl_platform.checkpoints.checkpoint import Checkpoint, CheckpointRef
 from rl_platform.checkpoints.errors import CheckpointError, CheckpointNotFound, explained
 from rl_platform.checkpoints.manifest import MANIFEST, FileEntry, Manifest, NewerFormat, decode_manifest
-from rl_platform.checkpoints.storage import Storage, open_storage, read_json
+from rl_platform.checkpoints.opening import open_storage
+from rl_platform.checkpoints.storage import Storage, read_json
 from rl_platform.checkpoints.tensors import TensorFormatError, decode
 from rl_platform.data.tree import Tree
 

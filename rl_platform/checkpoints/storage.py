@@ -57,26 +57,6 @@ class Storage(Protocol):
         """Paths of folders directly under ``path`` that somebody began to write and did not commit."""
 
 
-def open_storage(uri: str) -> Storage:
-    """The storage for a path, a ``file://`` URI, or any other URI (by fsspec). Raises CheckpointError."""
-    if not uri:
-        raise CheckpointError("checkpoint.uri is empty; it must be a path or a URI such as s3://bucket/run")
-    scheme, found, path = uri.partition("://")
-    if not found:
-        return _local(uri)
-    if scheme == "file":
-        return _local(path)
-    from rl_platform.checkpoints.remote import RemoteStorage
-
-    return RemoteStorage(uri)
-
-
-def _local(path: str) -> Storage:
-    from rl_platform.checkpoints.local import LocalStorage
-
-    return LocalStorage(path)
-
-
 def read_json(storage: Storage, path: str) -> object:
     """A small JSON file, or None where there is none. Raises CheckpointError where it is not JSON."""
     try:

@@ -13,7 +13,8 @@ from rl_platform.checkpoints import reading
 from rl_platform.checkpoints.checkpoint import Checkpoint, CheckpointRef, encode_state
 from rl_platform.checkpoints.errors import CheckpointError, StaleAttempt, explained
 from rl_platform.checkpoints.manifest import MANIFEST, FileEntry, encode_manifest, new_manifest
-from rl_platform.checkpoints.storage import Folder, open_storage, read_json
+from rl_platform.checkpoints.opening import open_storage
+from rl_platform.checkpoints.storage import Folder, read_json
 from rl_platform.checkpoints.tensors import TensorFormatError, encode
 
 log = logging.getLogger(__name__)

@@ -94,7 +94,8 @@ class Plan:
             )
         if len(self.flows) > 1 and self.pace is None:
             raise PlanError(f"{len(self.flows)} flows run side by side: say in which ratio with pace=")
-        refuse_unpublished(self.flows.values())
+        flows = self.flows.values()
+        refuse_unpublished([flow.source for flow in flows], [it for flow in flows for it in flow.ops])
         return self
 
     def describe(self) -> str:

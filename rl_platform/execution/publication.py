@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from rl_platform.execution.item import Kind
-from rl_platform.execution.parts import PlanError
-
-if TYPE_CHECKING:
-    from rl_platform.execution.plan import Flow
+from rl_platform.execution.parts import Op, PlanError, Source
 
 SAMPLED = (Kind.ROLLOUT, Kind.GRADIENTS)
 """What comes from acting in the environment."""
 
 
-def refuse_unpublished(flows: Iterable[Flow]) -> None:
-    """Raises PlanError where some of them train and sample, and none publishes."""
-    flows = list(flows)
-    sampling = [flow.source.name for flow in flows if flow.source.gives in SAMPLED]
-    ops = [op for flow in flows for op in flow.ops]
+def refuse_unpublished(sources: Iterable[Source], ops: Sequence[Op]) -> None:
+    """Raises PlanError where sources sample and operators train, and none of them publishes."""
+    sampling = [source.name for source in sources if source.gives in SAMPLED]
     training = [op.name for op in ops if op.gives is Kind.UPDATE and Kind.UPDATE not in op.takes]
     if sampling and training and not any(op.publishes for op in ops):
         raise PlanError(
