@@ -72,8 +72,8 @@ def put_back(
     """Go on where the checkpoint was taken. Raises BadConfiguration where the job no longer fits it."""
     state, run = checkpoint.state, assembly.run
     try:
-        _same_policies(state, assembly)
         refuse_changed(state["fixed"], assembly.job)
+        _same_policies(state, assembly)
         for name in assembly.policies:
             run.learner.restore(name, checkpoint.arrays[f"learner/{name}"])
             if name in run.filters:

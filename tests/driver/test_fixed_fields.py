@@ -13,7 +13,7 @@ from rl_platform.spec.driver_protocol import ExitCode
 
 CHANGES = {
     "seed": {"seed": 9},
-    "environment.id": {"environment": {"id": "CartPole-v0"}},
+    "environment.id": {"environment": {"id": "Acrobot-v1"}},
     "environment.kwargs": {"environment": {"id": "CartPole-v1", "kwargs": {"sutton_barto_reward": True}}},
     "model.activation": {"model": {"hidden": [8], "activation": "relu"}},
     "rollouts.envsPerWorker": {"rollouts": {"envsPerWorker": 4}},
