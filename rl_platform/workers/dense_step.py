@@ -78,7 +78,9 @@ class DenseStep:
         obs = {path: batch[prefix + path] for path in self.policy.spaces.obs}
         seen, mask = self.policy.filter(NUMPY, obs, knobs)
         features = self.dense.encoder.encode(NUMPY, params, seen)
-        passes = self._passes.setdefault(whose + prefix, DensePasses(self.dense, params))
+        passes = self._passes.get(whose + prefix)
+        if passes is None:
+            passes = self._passes[whose + prefix] = DensePasses(self.dense, params)
         made = passes.of(len(features))
         learn = not (whose or prefix)  # only the heads that the objective descends on are differentiated
         if learn:

@@ -46,7 +46,7 @@ class SlowTracker:
 
 def waiting(tracker: SlowTracker, folder: Path) -> Telemetry:
     telemetry = Telemetry(load_manifest(CARTPOLE), RunFolder(folder), 1, 0, None)
-    telemetry.tracker = tracker  # type: ignore[assignment]
+    telemetry.tracker = tracker
     return telemetry
 
 
@@ -98,7 +98,7 @@ def test_no_model_is_registered_without_its_run(
         telemetry=waiting(tracker, tmp_path), asked_to_stop=lambda: tracker.now >= stopped
     )
     with pytest.raises(error, match=text):
-        _mlflow_run(attempt, tracker, lambda phase: None)  # type: ignore[arg-type]
+        _mlflow_run(attempt, tracker, lambda phase: None)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def test_heads_and_gradients_are_those_of_autograd(
     expected = operations(policy, theirs, seen)
     for name, head in expected.items():
         np.testing.assert_allclose(heads[name], head.detach(), atol=1e-5)
-    torch.stack([(expected[name] * torch.from_numpy(g)).sum() for name, g in pull.items()]).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack([(expected[name] * torch.from_numpy(g)).sum() for name, g in pull.items()]).sum().backward()
     np.testing.assert_allclose(gradient, theirs.grad, rtol=1e-4, atol=2e-5)
 
 
@@ -86,7 +86,7 @@ def test_rows_in_blocks_are_those_of_autograd(kind: str, rows: int) -> None:
     expected = operations(policy, theirs, {"obs": x})
     for name, head in expected.items():
         np.testing.assert_allclose(heads[name], head.detach(), rtol=1e-4, atol=1e-4)
-    torch.stack([(expected[name] * torch.from_numpy(g)).sum() for name, g in pull.items()]).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack([(expected[name] * torch.from_numpy(g)).sum() for name, g in pull.items()]).sum().backward()
     np.testing.assert_allclose(gradient, theirs.grad, rtol=1e-3, atol=1e-4)
 
 

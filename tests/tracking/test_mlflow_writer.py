@@ -183,8 +183,9 @@ def test_a_full_disk_costs_a_warning_and_no_report_once_there_is_room_again(
     full = (run_dir / "mlflow.db").stat().st_size
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (full, limits[1]))
-        make_room = lambda message: resource.setrlimit(resource.RLIMIT_FSIZE, limits)  # noqa: E731
-        code, said = write(run_dir, settings, hear=make_room)
+        code, said = write(
+            run_dir, settings, hear=lambda message: resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "disk" in said[0]["warning"]
@@ -205,8 +206,9 @@ def test_a_disk_that_is_full_while_the_store_is_made_costs_a_warning(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
-        make_room = lambda message: resource.setrlimit(resource.RLIMIT_FSIZE, limits)  # noqa: E731
-        code, said = write(run_dir, settings, hear=make_room)
+        code, said = write(
+            run_dir, settings, hear=lambda message: resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "disk" in said[0]["warning"]
