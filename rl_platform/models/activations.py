@@ -1,33 +1,40 @@
-"""Activations with their slopes, in place: what a pass through dense layers writes beside each output."""
+"""Activations in place, with the way back through them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
 from rl_platform.models.numpy_ops import gelu_parts, sigmoid
 
-Activate = Callable[[np.ndarray, "np.ndarray | None"], None]
-"""(a, slope): f(a) over ``a`` and, where room is given, f'(a) into ``slope``."""
+ONE = np.float32(1)
 
-ZERO, ONE = np.float32(0), np.float32(1)
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A function f, element by element.
+
+    ``apply(a, slope)`` writes f(a) over ``a`` and, where room is given, f'(a) into ``slope``.
+    ``through(h, slope, delta)`` is asked once for each memory; what it returns is called at each pass and
+    turns ``delta`` from the gradient by h = f(a) to the one by a. ``keeps_slope``: it reads ``slope``.
+    """
+
+    apply: Callable[[np.ndarray, np.ndarray | None], None]
+    through: Callable[[np.ndarray, np.ndarray | None, np.ndarray], Callable[[], Any]]
+    keeps_slope: bool
 
 
 def _tanh(a: np.ndarray, slope: np.ndarray | None) -> None:
-    """f' = 1 - f^2."""
     np.tanh(a, out=a)
-    if slope is not None:
-        np.multiply(a, a, out=slope)
-        np.subtract(ONE, slope, out=slope)
 
 
 def _relu(a: np.ndarray, slope: np.ndarray | None) -> None:
     # Numpy compares with an array of zeros three times as fast as with the number.
     np.maximum(a, _zeros(a.shape), out=a)
-    if slope is not None:
-        np.greater(a, ZERO, out=slope, casting="unsafe")
 
 
 def _silu(a: np.ndarray, slope: np.ndarray | None) -> None:
@@ -49,7 +56,34 @@ def _gelu(a: np.ndarray, slope: np.ndarray | None) -> None:
     np.multiply(a, below, out=a)
 
 
-ACTIVATIONS: dict[str, Activate] = {"tanh": _tanh, "relu": _relu, "silu": _silu, "gelu": _gelu}
+def _through_tanh(h: np.ndarray, slope: np.ndarray | None, delta: np.ndarray) -> Callable[[], Any]:
+    """By 1 - h^2. Torch reads and writes each number once, numpy three times."""
+    import torch
+
+    given = torch.from_numpy(delta)
+    return partial(torch.ops.aten.tanh_backward.grad_input, given, torch.from_numpy(h), grad_input=given)
+
+
+def _through_relu(h: np.ndarray, slope: np.ndarray | None, delta: np.ndarray) -> Callable[[], Any]:
+    """By 1 where h > 0."""
+    import torch
+
+    given = torch.from_numpy(delta)
+    return partial(
+        torch.ops.aten.threshold_backward.grad_input, given, torch.from_numpy(h), 0.0, grad_input=given
+    )
+
+
+def _by_slope(h: np.ndarray, slope: np.ndarray | None, delta: np.ndarray) -> Callable[[], Any]:
+    return partial(np.multiply, delta, slope, out=delta)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "tanh": Activation(_tanh, _through_tanh, keeps_slope=False),
+    "relu": Activation(_relu, _through_relu, keeps_slope=False),
+    "silu": Activation(_silu, _by_slope, keeps_slope=True),
+    "gelu": Activation(_gelu, _by_slope, keeps_slope=True),
+}
 
 
 @lru_cache(maxsize=16)

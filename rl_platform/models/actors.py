@@ -94,7 +94,10 @@ class NumpyActor(Definition):
         mine.flags.writeable = False
         self._params = self.policy.layout.views(mine)
         self._knobs = {name: np.array(knob, np.float32) for name, knob in knobs.items()}
-        self.deferred = DeferredAssessment.of(self.policy, self._params, self._knobs)
+        if self.deferred is None:
+            self.deferred = DeferredAssessment.of(self.policy, self._params, self._knobs)
+        else:
+            self.deferred.load(self._params, self._knobs)
         self.version = version
 
     def act(

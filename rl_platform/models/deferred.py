@@ -58,6 +58,12 @@ class DeferredAssessment:
         readers = [HeadReader(dense, name, params) for name in (POLICY_HEAD, policy.value)]
         return DeferredAssessment(policy, chooser, knobs, *readers)
 
+    def load(self, params: Mapping[str, np.ndarray], knobs: Knobs) -> None:
+        """Assess by these from now on."""
+        self.knobs = knobs
+        for reader in (self.scoring, self.valuing):
+            reader.load(params)
+
     @property
     def scores(self) -> int:
         """How many there are for a row."""

@@ -10,17 +10,18 @@ and with dh the gradient of the loss by a layer's output, at first the sum over 
 
     da_i = dh_i f'(a_i),  dw_i = h_{i-1}^T da_i,  db_i = sum of da_i over rows,  dh_{i-1} = da_i w_i^T.
 
-Shape legend: B rows in K blocks of N (`row_blocks`), F features, H units, S trunks.
+Shape legend: S trunks, B rows in K blocks of N (`row_blocks`), F features, H units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from rl_platform.models.activations import ACTIVATIONS
-from rl_platform.models.dense import DenseLayers
+from rl_platform.models.activations import ACTIVATIONS, Activation
+from rl_platform.models.dense import DenseHead, DenseLayers
 from rl_platform.models.row_blocks import rows_per_block
 
 KEPT = 8
@@ -30,21 +31,28 @@ MANY_ROWS = 256
 
 
 class Layer:
-    """The memory of one layer, [K, S, N, H].
+    """The memory of one layer, [S, K, N, H].
 
-    ``h`` is its output, ``slope`` f' at each unit, ``delta`` first dh and then da.
-
-    ``bias`` [S, N, H] holds the bias for each row of a block: as one piece numpy adds it three times as fast.
+    ``h`` is its output, ``delta`` first dh and then da, ``slope`` f' at each unit where `Activation` keeps
+    it; the last two are there from the first pass on that learns. ``bias`` [S, 1, N, H] holds the bias for
+    each row of a block: as one piece numpy adds it three times as fast.
     """
 
-    __slots__ = ("bias", "delta", "h", "slope")
+    __slots__ = ("bias", "delta", "h", "slope", "through")
 
-    def __init__(self, blocks: int, trunks: int, rows: int, units: int) -> None:
+    def __init__(self, trunks: int, blocks: int, rows: int, units: int) -> None:
         # Zeros: BLAS reads a little beside what it needs, and numpy warns of what lies there by chance.
-        self.h, self.slope, self.delta = (
-            np.zeros((blocks, trunks, rows, units), np.float32) for _ in range(3)
-        )
-        self.bias = np.empty((trunks, rows, units), np.float32)
+        self.h = np.zeros((trunks, blocks, rows, units), np.float32)
+        self.bias = np.empty((trunks, 1, rows, units), np.float32)
+        self.slope: np.ndarray | None = None
+        self.delta: np.ndarray | None = None
+        self.through: Callable[[], Any] | None = None
+
+    def prepare_to_learn(self, activation: Activation) -> None:
+        """Make room for what a pass that learns keeps."""
+        self.slope = np.zeros_like(self.h) if activation.keeps_slope else None
+        self.delta = np.zeros_like(self.h)
+        self.through = activation.through(self.h, self.slope, self.delta)
 
 
 class DensePass:
@@ -53,31 +61,42 @@ class DensePass:
     def __init__(self, net: DenseLayers, params: Mapping[str, np.ndarray], rows: int) -> None:
         self.net, self.params = net, params
         self.weights = net.arranged(params)
-        self.activate = ACTIVATIONS[net.activation]
+        self.activation = ACTIVATIONS[net.activation]
         self.rows = rows_per_block(rows, max((w[0].size for w, _ in self.weights), default=1))
         self.blocks = rows // self.rows
-        self.ones = np.ones((1, self.rows), np.float32)
-        self.layers = [Layer(self.blocks, len(w), self.rows, w.shape[-1]) for w, _ in self.weights]
-        self.x = np.empty((self.blocks, 1, self.rows, 0), np.float32)
+        self.ones = np.ones((1, rows), np.float32)
+        self.layers = [Layer(len(w), self.blocks, self.rows, w.shape[-1]) for w, _ in self.weights]
+        self.learns = False
+        self.x = np.empty((1, self.blocks, self.rows, 0), np.float32)
         self._products: dict[tuple[int, ...], np.ndarray] = {}  # of each block, by their shape
 
     def forward(self, x: np.ndarray, learn: bool = True) -> dict[str, np.ndarray]:
         """Heads [B, size] of features [B, F]; ``learn`` keeps what `backward` needs, ``x`` among it."""
-        self.x = before = x.reshape(self.blocks, 1, self.rows, -1)
+        if learn and not self.learns:
+            for layer in self.layers:
+                layer.prepare_to_learn(self.activation)
+            self.learns = True
+        self.x = before = x.reshape(1, self.blocks, self.rows, -1)
         for layer, (w, b) in zip(self.layers, self.weights, strict=True):
-            np.matmul(before, w, out=layer.h)
+            np.matmul(before, w[:, None], out=layer.h)
+            bias = b[:, None]
             if self.blocks > 1:
-                layer.bias[...] = b
-                b = layer.bias
-            np.add(layer.h, b, out=layer.h)
-            self.activate(layer.h, layer.slope if learn else None)
+                layer.bias[...] = bias
+                bias = layer.bias
+            np.add(layer.h, bias, out=layer.h)
+            self.activation.apply(layer.h, layer.slope if learn else None)
             before = layer.h
         heads = {}
         for head in self.net.heads:
-            y = before[:, head.trunk if self.layers else 0] @ self.params[head.w]
+            y = self._read_by(head) @ self.params[head.w]
             y += self.params[head.b]
-            heads[head.name] = y.reshape(-1, y.shape[-1])
+            heads[head.name] = y
         return heads
+
+    def _read_by(self, head: DenseHead) -> np.ndarray:
+        """[B, H]"""
+        read = self.layers[-1].h[head.trunk] if self.layers else self.x
+        return read.reshape(-1, read.shape[-1])
 
     def backward(self, heads: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:
         """From the gradients of heads [B, size] to those of all layers, written over ``gradients``.
@@ -88,53 +107,55 @@ class DensePass:
         arranged = self.net.arranged(gradients)
         for i in range(len(self.layers) - 1, -1, -1):
             layer, (dw, db) = self.layers[i], arranged[i]
-            np.multiply(layer.delta, layer.slope, out=layer.delta)
-            self._sum(self.ones, layer.delta, db)
+            delta = layer.delta
+            assert delta is not None, "only a pass that learns goes back"
+            assert layer.through is not None
+            layer.through()
+            np.matmul(self.ones, delta.reshape(len(delta), -1, delta.shape[-1]), out=db)
             before = self.layers[i - 1].h if i else self.x
-            self._sum(before.swapaxes(-1, -2), layer.delta, dw)
+            self._sum(before.swapaxes(-1, -2), delta, dw)
             if i:
                 back = self.weights[i][0].swapaxes(-1, -2)
                 if self.blocks > 1:  # of a transposed view BLAS would make a copy for each of them
                     back = np.ascontiguousarray(back)
-                np.matmul(layer.delta, back, out=self.layers[i - 1].delta)
+                np.matmul(delta, back[:, None], out=self.layers[i - 1].delta)
 
     def _backward_heads(self, heads: Mapping[str, np.ndarray], gradients: Mapping[str, np.ndarray]) -> None:
-        last = self.layers[-1] if self.layers else None
+        last = self.layers[-1].delta if self.layers else None
         reached: set[int] = set()
         for head in self.net.heads:
-            if (told := heads.get(head.name)) is None:
+            if (gradient := heads.get(head.name)) is None:
                 gradients[head.w].fill(0)
                 gradients[head.b].fill(0)
                 continue
-            gradient = told.reshape(self.blocks, self.rows, -1)
-            read = last.h[:, head.trunk] if last else self.x[:, 0]
-            self._sum(read.swapaxes(-1, -2), gradient, gradients[head.w])
-            self._sum(self.ones, gradient, gradients[head.b][None])
+            np.matmul(self._read_by(head).T, gradient, out=gradients[head.w])
+            np.matmul(self.ones, gradient, out=gradients[head.b][None])
             if last is None:
                 continue
-            delta, back = last.delta[:, head.trunk], self.params[head.w].T
+            delta, back = last[head.trunk].reshape(-1, last.shape[-1]), self.params[head.w].T
             if head.trunk in reached:
                 delta += _outer(gradient, back)
             else:
                 _outer(gradient, back, out=delta)
                 reached.add(head.trunk)
-        if last:
+        if last is not None:
             for trunk in set(range(self.net.trunks)) - reached:
-                last.delta[:, trunk].fill(0)
+                last[trunk].fill(0)
 
     def _sum(self, left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
-        """The products of all blocks [K, ...], summed into ``out``."""
+        """The products of all blocks [S, K, ...], summed into ``out``."""
         if self.blocks == 1:
-            np.matmul(left, right, out=out[None])
+            np.matmul(left, right, out=out[:, None])
             return
         room = self._products.get(out.shape)
         if room is None:
-            room = self._products[out.shape] = np.zeros((self.blocks, *out.shape), np.float32)
-        np.add.reduce(np.matmul(left, right, out=room), 0, out=out)
+            shape = (len(out), self.blocks, *out.shape[1:])
+            room = self._products[out.shape] = np.zeros(shape, np.float32)
+        np.add.reduce(np.matmul(left, right, out=room), 1, out=out)
 
 
 def _outer(gradient: np.ndarray, back: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """[K, N, size] times [size, H].
+    """[B, size] times [size, H].
 
     With one number per row numpy's matmul goes number by number, and its multiplication row by row; in many
     rows a second number, zero, is cheaper.

@@ -15,15 +15,23 @@ FEW_ROWS = 64
 
 
 class HeadReader:
-    """The head with copies of its trunk's layers as ``params`` are now."""
+    """The head with copies of its trunk's layers, as they were in what was loaded last."""
 
     def __init__(self, net: DenseLayers, head: str, params: Mapping[str, np.ndarray]) -> None:
+        self._whole, self._name = net, head
         self.net, own = net.alone(head, params)
+        self._own = own
         (self._head,) = self.net.heads
         self._layers = [(own[w], own[b]) for w, b in self.net.layers]
         self._last = (own[self._head.w], own[self._head.b])
         self._passes = DensePasses(self.net, own)
         self.size = len(own[self._head.b])
+
+    def load(self, params: Mapping[str, np.ndarray]) -> None:
+        """Read by these from now on."""
+        _, others = self._whole.alone(self._name, params)
+        for path, leaf in others.items():
+            self._own[path][...] = leaf
 
     def read(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:
         """[B, size] of filtered observations [B, ...]."""

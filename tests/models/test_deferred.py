@@ -23,8 +23,10 @@ LSTM = p.Model(recurrent=p.Recurrent("lstm"))
 
 
 def loaded(policy: Policy) -> NumpyActor:
-    actor = NumpyActor(policy)
-    actor.load(p.random_weights(policy.layout.size, 4), initial_knobs(policy), 1)
+    """With its second weights."""
+    actor, knobs = NumpyActor(policy), initial_knobs(policy)
+    actor.load(p.random_weights(policy.layout.size, 5), {name: knob + 1 for name, knob in knobs.items()}, 1)
+    actor.load(p.random_weights(policy.layout.size, 4), knobs, 2)
     return actor
 
 
@@ -39,8 +41,8 @@ def test_actions_are_the_same_and_so_is_what_is_said_of_them(
     actor = loaded(actor_critic_policy(spaces, p.Model(observation_filter="meanStd")))
     rng, later = np.random.default_rng(3), actor.deferred
     assert later is not None
-    obs = p.observations(spaces, (40,), rng)
-    noise = actor.draw_noise(rng, (40,)) if noisy else None
+    obs = p.observations(spaces, (80,), rng)
+    noise = actor.draw_noise(rng, (80,)) if noisy else None
     at_once, chosen = actor.act(obs, {}, None, noise), later.choose(obs, {}, None, noise)
     np.testing.assert_array_equal(chosen.action, at_once.action)
     np.testing.assert_array_equal(chosen.env_action, at_once.env_action)
