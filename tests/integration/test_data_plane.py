@@ -17,6 +17,8 @@ from tests.integration.ray_here import ray_here as ray_here
 pytestmark = pytest.mark.usefixtures("ray_here")
 FIRST, LAST = 3, 9
 MOST = 0.01
+MOST_BYTES = 450
+"""Of requests and reports, for a fragment and the update that it makes."""
 
 
 def ppo(ticks: int) -> dict[str, Any]:
@@ -54,6 +56,15 @@ def test_less_than_a_hundredth_of_what_is_sampled_passes_the_driver(
 ) -> None:
     seen = traffic(plan(ticks), tmp_path, monkeypatch)
     assert seen.share < MOST, seen.told()
+
+
+@pytest.mark.parametrize("plan", [ppo, impala])
+def test_tiny_fragments_cost_the_driver_a_request_each_and_none_of_their_data(
+    plan: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = traffic(plan(16), tmp_path, monkeypatch)
+    assert seen.sampled / seen.fragments > 10 * MOST_BYTES
+    assert sum(seen.by_value.values()) / seen.fragments < MOST_BYTES, seen.told()
 
 
 def test_trajectories_that_pass_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
