@@ -10,7 +10,7 @@ import numpy as np
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.workers.objective import Batch, Objective, Params
-from rl_platform.workers.objective_checks import refuse_bad_answer
+from rl_platform.workers.objective_checks import first_answer
 from rl_platform.workers.reassessment import Assessment
 
 if TYPE_CHECKING:
@@ -83,11 +83,9 @@ class AutogradStep:
         self.flat_gradient.zero_()
         batch = batch | {name: _standardized(batch[name]) for name in self.standardize}
         with self._mixed():
-            answer = self.objective(self.policy, self.params, self.target, batch, knobs)
-        if not self._trusted:
-            refuse_bad_answer(self.objective, answer)
-            self._trusted = True
-        loss, stats = answer
+            told = self.policy, self.params, self.target, batch, knobs
+            loss, stats = self.objective(*told) if self._trusted else first_answer(self.objective, *told)
+        self._trusted = True
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
         return {**stats, "loss": loss.detach()}
 

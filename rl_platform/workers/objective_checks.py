@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rl_platform.workers.objective import Objective, name_of
+
+if TYPE_CHECKING:
+    import torch
 
 EXPECTED = "expected (loss, statistics): a tensor of one number, and a dict"
 
 
 class BadObjective(ValueError):
-    """The loss cannot be learned from; the message names its function and what came back."""
+    """The loss cannot be learned from; the message names its function and what came of it."""
+
+
+def first_answer(objective: Objective, *arguments: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """What it returns. Raises BadObjective where that is no answer, or a function of a user's own raised."""
+    import torch
+
+    try:
+        answer = objective(*arguments)
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # not what is written there
+        raise
+    except Exception as error:
+        if name_of(objective).startswith("rl_platform."):
+            raise
+        problem = f"raised {type(error).__name__}: {error}"
+        raise BadObjective(f"the loss function {name_of(objective)} {problem}") from error
+    refuse_bad_answer(objective, answer)
+    return answer
 
 
 def refuse_bad_answer(objective: Objective, answer: object) -> None:

@@ -118,6 +118,10 @@ LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
         lambda policy, params, target, batch, knobs: (mean(policy, params, batch, knobs), None),
         "returned None as its statistics; expected",
     ),
+    "no such column": (
+        lambda policy, params, target, batch, knobs: (batch["returns"].mean(), {}),
+        "raised KeyError: 'returns'",
+    ),
 }
 
 
