@@ -17,7 +17,8 @@ INSTALLED = tuple(sysconfig.get_paths()[part] for part in ("stdlib", "platstdlib
 def own_traceback(error: BaseException | None) -> str:
     """From the first line of the user's code to where it was raised; empty where none of it took part.
 
-    What was raised first counts: an error of ours that names environment and step was raised from it.
+    What was raised first counts: an error of ours that names environment and step was raised from it. Where
+    one was raised on purpose, its message says what it is about: the way there through our code is left out.
     """
     if error is None:
         return ""
@@ -26,20 +27,30 @@ def own_traceback(error: BaseException | None) -> str:
         error = error.__cause__
         passed.append(error)
     if isinstance(error, RemoteTraceback):
-        return _own_part(str(error.args[0]))
-    frames = traceback.extract_tb(error.__traceback__)
-    begin = next((i for i, frame in enumerate(frames) if _is_own(frame.filename)), None)
-    if begin is None:
+        return _own_part(*_taken_apart(str(error.args[0])))
+    summary = traceback.extract_tb(error.__traceback__)
+    frames = list(zip((frame.filename for frame in summary), summary.format(), strict=True))
+    return _own_part(frames, "".join(traceback.format_exception_only(error)))
+
+
+def _taken_apart(text: str) -> tuple[list[tuple[str, str]], str]:
+    """Of a traceback that another process has written, what was raised first: frames by file, and the error."""
+    _, *frames = re.split(r'(?m)^(?=  File ")', FOLLOWED.split(text)[0])
+    if not frames:
+        return [], text
+    found = re.search(r"\n(?=\S)", frames[-1])
+    end = found.end() if found else len(frames[-1])
+    frames[-1], raised = frames[-1][:end], frames[-1][end:]
+    return [(frame.split('"')[1], frame) for frame in frames], raised
+
+
+def _own_part(frames: list[tuple[str, str]], raised: str) -> str:
+    own = [_is_own(file) for file, _ in frames]
+    if not any(own):
         return ""
-    lines = traceback.StackSummary.from_list(frames[begin:]).format()
-    return "".join(["Traceback (most recent call last):\n", *lines, *traceback.format_exception_only(error)])
-
-
-def _own_part(text: str) -> str:
-    """The same of a traceback that another process has written: of what was raised first."""
-    head, *frames = re.split(r'(?m)^(?=  File ")', FOLLOWED.split(text)[0])
-    begin = next((i for i, frame in enumerate(frames) if _is_own(frame.split('"')[1])), None)
-    return "" if begin is None else "".join([head, *frames[begin:]])
+    begin = own.index(True)
+    end = next(i for i in range(len(frames), begin, -1) if not frames[i - 1][0].startswith(OURS))
+    return "".join(["Traceback (most recent call last):\n", *(text for _, text in frames[begin:end]), raised])
 
 
 def _is_own(file: str) -> bool:

@@ -51,6 +51,17 @@ def test_it_is_the_same_where_another_process_has_written_it_down(tmp_path: Path
     assert own_traceback(again) == ""
 
 
+def test_the_way_through_the_platform_to_an_error_raised_on_purpose_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "algorithm.py"
+    file.write_text("from rl_platform.models.net import Layout, Param\nLayout([Param('w', (1,))] * 2)")
+    here = raised(file.read_text(), str(file))
+    told = RemoteTraceback("".join(traceback.format_exception(here)))
+    for error in (here, told):
+        trace = own_traceback(error).rstrip()
+        assert trace.count("  File ") == 1
+        assert trace.splitlines()[-1].startswith(f"{type(here).__name__}: ")
+
+
 def test_causes_that_go_round_in_a_circle_end() -> None:
     error = ValueError("mine")
     error.__cause__ = error
