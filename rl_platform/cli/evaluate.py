@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 from pydantic.alias_generators import to_camel
 
 from rl_platform.checkpoints.errors import CheckpointError
 from rl_platform.cli.errors import Refused, failed, leave, load_job, say
+from rl_platform.cli.live_line import LiveLine
 from rl_platform.cli.players import MODELS, model_names, players
 from rl_platform.driver.building import BadConfiguration, environments
 from rl_platform.driver.evaluation import evaluate as play
@@ -51,6 +53,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def _played(arguments: argparse.Namespace) -> Evaluation:
     job, run = _job(arguments)
+    line = LiveLine()
+    line.due()  # what is over at once shows nothing
     watchdog = Watchdog(job.spec.environment.step_timeout_seconds, leave)
     adapter = environments(job, min(arguments.episodes, job.spec.rollouts.envs_per_worker), watchdog)
     try:
@@ -61,11 +65,18 @@ def _played(arguments: argparse.Namespace) -> Evaluation:
                     f"policy {policy} of {arguments.source} was trained for other spaces than "
                     f"those of {adapter.name}"
                 )
-        result = play(adapter, actors, arguments.episodes, arguments.seed, watchdog)
+        show = partial(_show, line, arguments.episodes)
+        result = play(adapter, actors, arguments.episodes, arguments.seed, watchdog, on_tick=show)
     finally:
+        line.clear()
         adapter.close()
     assert result is not None  # nobody asks it to stop
     return result
+
+
+def _show(line: LiveLine, episodes: int, ended: int) -> None:
+    if line.due():
+        line.write(f"{ended:,} of {episodes:,} episodes")
 
 
 def _actors(

@@ -34,7 +34,7 @@ def own_traceback(error: BaseException | None) -> str:
 
 
 def _taken_apart(text: str) -> tuple[list[tuple[str, str]], str]:
-    """Of a traceback that another process has written, what was raised first: frames by file, and the error."""
+    """Of what was raised first in a traceback that another process wrote: frames by file, and the error."""
     _, *frames = re.split(r'(?m)^(?=  File ")', FOLLOWED.split(text)[0])
     if not frames:
         return [], text

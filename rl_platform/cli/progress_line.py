@@ -1,23 +1,19 @@
-"""Live progress on a terminal: a line that is redrawn; elsewhere one now and then.
-
-Where workers are in processes of their own, a second line says how the edges of the plan do.
+"""A run's progress in one line; where workers are in processes of their own, a second one says how the edges
+of the plan do.
 """
 
 from __future__ import annotations
 
-import shutil
-import sys
 import threading
 import time
 from typing import TextIO
 
 from rl_platform.cli.amounts import duration
+from rl_platform.cli.live_line import LINE_SECONDS, LiveLine
 from rl_platform.driver.edge_figures import edges_in
 from rl_platform.spec.running import StopSpec
 from rl_platform.tracking.report import Report
 
-REDRAW_SECONDS = 0.2
-LINE_SECONDS = 10.0
 PHASE_SECONDS = 1.0  # a phase that takes longer shows how long, on a terminal
 NOTED = {
     "rollout/workers_lost": "workers lost: {:.0f}",
@@ -31,15 +27,12 @@ class ProgressLine:
     """Shows env steps, return, speed and time left. Costs nothing between two redraws."""
 
     def __init__(self, stop: StopSpec, stream: TextIO | None = None) -> None:
-        self.stop, self.stream = stop, stream or sys.stderr
-        self.live = self.stream.isatty()
-        self.next = 0.0
+        self.stop, self.line = stop, LiveLine(stream)
         self.edges = ""  # they are not in every report
         self.phase_ended = threading.Event()
         self.writing = threading.Lock()
 
     def report(self, report: Report) -> None:
-        now = time.monotonic()
         edges = edges_in(report.metrics)
         if edges:
             told = (
@@ -47,25 +40,22 @@ class ProgressLine:
                 for name, it in edges.items()
             )
             self.edges = f"edges: {', '.join(told)}"
-        if now < self.next:
+        if not self.line.due():
             return
         self._end_phase()
-        self.next = now + (REDRAW_SECONDS if self.live else LINE_SECONDS)
-        self._write(self._text(report), self.edges)
+        self.line.write(self._text(report), self.edges)
 
     def phase(self, name: str) -> None:
         """What happens before and after training; the seconds are shown while it lasts."""
         self._end_phase()
         if name != "training":
-            self._write(f"{name} ...")
+            self.line.write(f"{name} ...")
             ended = self.phase_ended = threading.Event()
             threading.Thread(target=self._count, args=(name, ended), daemon=True).start()
 
     def close(self) -> None:
         self._end_phase()
-        if self.live:
-            self.stream.write("\r\x1b[J")
-            self.stream.flush()
+        self.line.clear()
 
     def _end_phase(self) -> None:
         with self.writing:
@@ -73,19 +63,10 @@ class ProgressLine:
 
     def _count(self, name: str, ended: threading.Event) -> None:
         began = time.monotonic()
-        while not ended.wait(PHASE_SECONDS if self.live else LINE_SECONDS):
+        while not ended.wait(PHASE_SECONDS if self.line.live else LINE_SECONDS):
             with self.writing:
                 if not ended.is_set():
-                    self._write(f"{name} ... {time.monotonic() - began:.0f} s")
-
-    def _write(self, text: str, below: str = "") -> None:
-        if self.live:
-            width = shutil.get_terminal_size().columns - 1
-            under = f"\n{below[:width]}\r\x1b[1A" if below else ""
-            self.stream.write(f"\r\x1b[J{text[:width]}{under}")
-        else:
-            self.stream.write(f"{text}\n{below}\n" if below else f"{text}\n")
-        self.stream.flush()
+                    self.line.write(f"{name} ... {time.monotonic() - began:.0f} s")
 
     def _text(self, report: Report) -> str:
         from rl_platform.driver.telemetry import seconds_left

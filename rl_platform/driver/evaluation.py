@@ -25,11 +25,12 @@ def evaluate(
     seed: int,
     watchdog: Watchdog | None = None,
     stop: Callable[[], bool] = lambda: False,
+    on_tick: Callable[[int], object] = lambda ended: None,
 ) -> Evaluation | None:
     """Play ``episodes`` episodes with the mode of each policy and report the returns (sums over agents).
 
     Every environment plays a fixed share, so that short episodes are not preferred. None where ``stop``
-    says so before the end. Raises EnvironmentFault.
+    says so before the end. ``on_tick`` is told at each tick how many have ended. Raises EnvironmentFault.
     """
     quota = np.full(adapter.num_envs, episodes // adapter.num_envs)
     quota[: episodes % adapter.num_envs] += 1
@@ -46,6 +47,7 @@ def evaluate(
     while quota.any() and silent < SILENT_TICKS:
         if stop():
             return None
+        on_tick(len(returns))
         silent += 1
         actions = {
             policy: _act(actors[policy], arrivals[policy], states[policy], adapter.lockstep)

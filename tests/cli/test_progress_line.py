@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rl_platform.cli import progress_line
+from rl_platform.cli import live_line, progress_line
 from rl_platform.cli.progress_line import ProgressLine
 from rl_platform.driver.edge_figures import EdgeFigure, EdgeFigures
 from rl_platform.spec.running import StopSpec
@@ -65,7 +65,7 @@ class Terminal(io.StringIO):
 
 def test_on_a_terminal_two_lines_are_redrawn_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "41")
-    monkeypatch.setattr(progress_line, "REDRAW_SECONDS", 0.0)
+    monkeypatch.setattr(live_line, "REDRAW_SECONDS", 0.0)
     written = Terminal()
     line = ProgressLine(StopSpec(env_steps=4096), written)
     line.report(REPORT)

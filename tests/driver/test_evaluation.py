@@ -87,3 +87,11 @@ def test_every_environment_plays_its_share_so_short_episodes_are_not_preferred(
     assert result.return_mean == pytest.approx(9 / 5)
     assert result.length_mean == pytest.approx(9 / 5)
     assert (result.return_min, result.return_max) == (1.0, 3.0)
+
+
+def test_how_many_episodes_are_over_is_told_at_every_tick() -> None:
+    told: list[int] = []
+    adapter = environments(job(entrypoint=f"{__name__}:Countdown"), 1)
+    actors = {name: Always(lanes.spaces) for name, lanes in adapter.lanes.items()}
+    evaluate(adapter, actors, episodes=3, seed=0, on_tick=told.append)
+    assert told == [0, 1, 1, 2, 2, 2]  # of 1, 2 and 3 steps
