@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +15,8 @@ Packed = list[Any]
 """Number of episodes, names of policies, columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """One finished episode of one environment."""
+class Episode(NamedTuple):
+    """One finished episode of one environment. With many lanes thousands end in a second."""
 
     episode_return: float  # sum over agents
     length: int  # env steps
