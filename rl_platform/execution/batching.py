@@ -39,13 +39,17 @@ def select_experiences(policies: Sequence[str]) -> Op:
 
 
 def concat_batches(*, env_steps: int) -> Op:
-    """Gather fragments until they hold ``env_steps`` env steps; emits one batch of all of them."""
+    """Gather fragments until they hold ``env_steps`` env steps; emits one batch of all of them.
+
+    Fragments of one round stay together: where workers come and go a batch may be larger, but what was
+    sampled in step is not left over for the next batch, by then of an older policy.
+    """
     state = Gathered()
 
     def gather(item: Item, counters: Counters) -> list[Item]:
         del counters
         state.items.append(item)
-        if sum(each.env_steps for each in state.items) < env_steps:
+        if item.more or sum(each.env_steps for each in state.items) < env_steps:
             return []
         items, state.items = state.items, []
         return [_joined(items)]

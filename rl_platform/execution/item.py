@@ -26,7 +26,7 @@ class Kind(StrEnum):
 @dataclass(slots=True)
 class Item:
     """One control item. ``source`` and ``sequence`` say which worker's how-manyth fragment: a gap is a
-    drop.
+    drop. ``more``: how many fragments that were asked for together with it are still to come.
     """
 
     kind: Kind
@@ -37,6 +37,7 @@ class Item:
     nbytes: int = 0
     source: int = 0
     sequence: int = 0
+    more: int = 0
     version: int = 0
     born: float = 0.0
     recipe: tuple[DataFn, ...] = ()

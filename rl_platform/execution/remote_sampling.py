@@ -121,6 +121,8 @@ class RemoteRollouts:
 
     def _accepted(self, fragment: Fragment, counters: Counters, born: float) -> Item | None:
         item = taken(self.run, counters, fragment, born)
+        if self.order == "worker":
+            item.more = len(self.state.fragments) + len(self.outstanding)
         if self.max_lag is not None and counters.version - sampled_with(self.run, fragment) > self.max_lag:
             counters.drop(LAG, sum(fragment.agent_steps.values()))
             return None

@@ -21,7 +21,8 @@ CLOSED = b"closed"
 """What a driver says that has stopped its Ray itself."""
 LEFT = (
     "rlp: the driver has ended without stopping its Ray: it was killed, its Ray broke down, or it ended "
-    "itself. What was left of Ray is ended now. With --resume the run goes on from its last checkpoint.\n"
+    "itself. What was left of Ray is ended now. With --resume the run goes on from its last checkpoint, if "
+    "there is one.\n"
 )
 OF_RAYLET = (b"/raylet.out", b"/raylet.err")
 PASSES = 50

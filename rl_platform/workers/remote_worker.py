@@ -89,10 +89,11 @@ class RemoteWorker:
             if self.worker is None:
                 self.worker = self._build()
             return act(self.worker)
-        except Exception as error:  # noqa: BLE001 - told to the driver, whatever it is
+        # Nobody but the environment interrupts a worker from a keyboard.
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told to the driver, whatever it is
             text = "".join(traceback.format_exception(error))
-            ours = isinstance(error, EnvironmentFault)
-            self.broken = Broken(str(error) if ours else f"{type(error).__name__}: {error}", ours, text)
+            told = str(error) if isinstance(error, EnvironmentFault) else f"{type(error).__name__}: {error}"
+            self.broken = Broken(told, isinstance(error, EnvironmentFault | KeyboardInterrupt), text)
             return None
 
     def _build(self) -> RolloutWorker:

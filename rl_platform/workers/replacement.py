@@ -1,8 +1,8 @@
 """When a lost rollout worker is made again, and when there is no sense in it any more.
 
 At once the first time, and later and later where it is lost again before it has lived for a while: a worker
-that dies at every start costs little, and one that dies once costs no time. Fragments in between change
-nothing of that; only where no worker has brought one for several lives does the run end.
+that dies at every start costs little, and one that dies once costs no time. The run ends where none of them
+has brought a fragment for several lives, or lived for a while for many.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from rl_platform.workers.worker_losses import RemoteTraceback, WorkersLost
 
 GIVE_UP = 4
 """Where every worker was lost so many times in a row without a fragment, the run ends."""
+GIVE_UP_SHORT_LIVES = 10
+"""The same where fragments came between, but no life was sound: after three minutes of waiting."""
 LONGEST_WAIT_SECONDS = 60.0
 SOUND_SECONDS = 60.0
 """Who has lived so long is made again at once."""
@@ -54,11 +56,12 @@ def refuse_hopeless(
     """
     if broken is not None and not broken.of_environment:
         raise RuntimeError(broken.message) from RemoteTraceback(broken.traceback)
-    if any(each.record.failures < times for each in everyone):
+    records = [each.record for each in everyone]
+    if any(it.failures < times and it.restarts < GIVE_UP_SHORT_LIVES for it in records):
         return
     if broken is not None:
         raise EnvironmentFault(broken.message) from RemoteTraceback(broken.traceback)
     raise WorkersLost(
-        f"every rollout worker was lost {times} times in a row without a fragment; "
-        f"the last one so: {how}; the workers' logs tell more"
+        f"every rollout worker was lost {times} times in a row without a fragment, or {GIVE_UP_SHORT_LIVES} "
+        f"times within {SOUND_SECONDS:.0f} s of its start; the last one so: {how}; workers' logs tell more"
     )

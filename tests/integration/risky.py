@@ -83,6 +83,9 @@ class Risky(gymnasium.Env[Any, Any]):
     def step_raises(self) -> None:
         raise RuntimeError("the simulator lost its connection")
 
+    def step_interrupts(self) -> None:
+        raise KeyboardInterrupt("the simulator lost its connection")
+
     def _first(self) -> bool:
         try:
             (self.folder / "spent").touch(exist_ok=False)

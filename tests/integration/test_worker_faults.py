@@ -115,13 +115,22 @@ def failure(of: Callable[[], Result]) -> TrainingFailed:
     return caught.value
 
 
-@pytest.mark.parametrize("risk", ["step_raises", "made_raises"])
-def test_an_environment_that_always_fails_ends_the_run_with_its_own_words(risk: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("risk", "kind"),
+    [
+        ("step_raises", "RuntimeError"),
+        ("made_raises", "RuntimeError"),
+        ("step_interrupts", "KeyboardInterrupt"),
+    ],
+)
+def test_an_environment_that_always_fails_ends_the_run_with_its_own_words(
+    risk: str, kind: str, tmp_path: Path
+) -> None:
     of = risky(tmp_path / "processes", risk, replicas=1, after=0)
     failed = failure(lambda: train(of, tmp_path / "run"))
     assert (failed.result.reason, int(failed.result.exit_code)) == ("EnvironmentFault", 1)
     assert "the simulator lost its connection" in failed.result.message
     trace = "".join(traceback.format_exception(failed.__cause__))
     assert f"in {risk}" in trace
-    assert "RuntimeError" in trace
+    assert kind in trace
     assert len(workers(tmp_path / "processes")) == GIVE_UP

@@ -34,8 +34,8 @@ class Task:
 
 LAGGING = (
     "spec.algorithm.impala.publishEvery=8",
-    "spec.algorithm.impala.learningRate=5e-3",
-    "spec.schedules.learningRate={kind: linear, final: 5e-4}",
+    "spec.algorithm.impala.learningRate=4e-3",
+    "spec.schedules.learningRate={kind: linear, final: 1e-3}",
     "spec.stop.envSteps=200000",
 )
 LAG = "IMPALA, CartPole-v1, weights published every 8th update"

@@ -10,6 +10,7 @@ from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.workers.remote_worker import Broken
 from rl_platform.workers.replacement import (
     GIVE_UP,
+    GIVE_UP_SHORT_LIVES,
     LONGEST_WAIT_SECONDS,
     SOUND_SECONDS,
     Record,
@@ -66,3 +67,17 @@ def test_a_run_gives_up_only_where_all_workers_fail() -> None:
 def test_what_is_no_fault_of_the_environment_is_not_tried_again() -> None:
     with pytest.raises(RuntimeError, match="no attribute"):
         refuse_hopeless("", Broken("no attribute", False, "ours"), [One(), One()])
+
+
+def test_fragments_between_do_not_keep_a_run_alive_in_which_no_worker_lives() -> None:
+    everyone = [One(), One()]
+    for lives in range(1, GIVE_UP_SHORT_LIVES + 1):
+        for each in everyone:
+            each.record.lost(each.record.due)
+            each.record.failures = 0  # it has brought a fragment
+        if lives < GIVE_UP_SHORT_LIVES:
+            refuse_hopeless("killed", None, everyone)
+    with pytest.raises(WorkersLost, match=f"or {GIVE_UP_SHORT_LIVES} times within 60 s of its start"):
+        refuse_hopeless("killed", None, everyone)
+    everyone[0].record = Record()
+    refuse_hopeless("killed", None, everyone)
