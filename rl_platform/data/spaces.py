@@ -44,7 +44,8 @@ class ActionSpace:
     kind            shape   dtype    what the policy stores and learns from
     discrete        ()      int64    0 .. categories[0]-1; ``start`` is added on the way to the environment
     multi_discrete  (k,)    int64    as above per component
-    box             any     float32  unclipped and unscaled; maps to [low, high] on the way to the environment
+    box             any     float32  unclipped and unscaled; maps to [low, high] on the way to the
+                                     environment, which takes ``box_dtype``
     """
 
     kind: Literal["discrete", "multi_discrete", "box"]
@@ -53,6 +54,7 @@ class ActionSpace:
     start: tuple[int, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+    box_dtype: str = "float32"
 
     @property
     def size(self) -> int:
@@ -63,12 +65,25 @@ class ActionSpace:
     def dtype(self) -> str:
         return "float32" if self.kind == "box" else "int64"
 
+    @property
+    def env_dtype(self) -> str:
+        """Of what the environment takes."""
+        return self.box_dtype if self.kind == "box" else self.dtype
+
     def left_by(self, mask: np.ndarray) -> np.ndarray:
         """Whether masks [..., A] leave each discrete component a legal action: bool [...]."""
         if self.kind == "discrete":
             return np.asarray(mask.any(-1))
         starts = np.cumsum([0, *self.categories[:-1]])
         return np.asarray(np.logical_or.reduceat(mask != 0, starts, axis=-1).all(-1))
+
+
+def in_dtype(actions: np.ndarray, dtype: np.dtype[Any] | str) -> np.ndarray:
+    """Actions in the environment's scale as numbers of its dtype: the nearest ones where those are whole."""
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu" and actions.dtype.kind == "f":
+        actions = np.rint(actions)
+    return actions.astype(dtype, copy=False)
 
 
 @dataclass(frozen=True, slots=True)

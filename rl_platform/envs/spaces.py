@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces as gym_spaces
 
-from rl_platform.data.spaces import ActionSpace, Leaf, Spaces
+from rl_platform.data.spaces import ActionSpace, Leaf, Spaces, in_dtype
 from rl_platform.data.tree import ACTION, ACTION_MASK, OBS
 
 OBSERVATIONS = "Box, Discrete, MultiDiscrete, MultiBinary, Dict, Tuple or a Sequence of Box"
@@ -83,7 +83,7 @@ def action_space(space: gym_spaces.Space[Any], path: str = ACTION) -> ActionSpac
         return ActionSpace("multi_discrete", (size,), (2,) * size, (0,) * size)
     if isinstance(space, gym_spaces.Box):
         low, high = (tuple(float(x) for x in bound.ravel()) for bound in (space.low, space.high))
-        return ActionSpace("box", space.shape, low=low, high=high)
+        return ActionSpace("box", space.shape, low=low, high=high, box_dtype=str(space.dtype))
     raise UnsupportedSpace(
         f"{path}: the space {space!r:.200} is not supported; expected {ACTIONS} (1-D if discrete)"
     )
@@ -93,10 +93,10 @@ def action_list(space: gym_spaces.Space[Any]) -> Callable[[np.ndarray], Sequence
     """A function from actions in the environment's scale [L, ...] to what each environment's ``step`` takes:
     arrays and numbers as ``space.sample()`` gives them.
     """
-    dtype = space.dtype
+    dtype = np.dtype(space.dtype)
 
     def rows(actions: np.ndarray) -> Sequence[Any]:
-        return list(actions if actions.dtype == dtype else actions.astype(dtype))
+        return list(actions if actions.dtype == dtype else in_dtype(actions, dtype))
 
     return rows
 

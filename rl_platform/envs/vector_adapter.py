@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from rl_platform.data.spaces import in_dtype
 from rl_platform.data.trajectory import TERMINATED, TRUNCATED
 from rl_platform.data.tree import ACTION_MASK, Tree
 from rl_platform.envs.adapter import Arrivals, EnvironmentFault, Lanes
@@ -108,7 +109,9 @@ class VectorAdapter:
 
     def _env_actions(self, actions: np.ndarray) -> np.ndarray:
         """A copy, because an environment may keep it; harmless where the environment resets instead."""
-        copied = actions.astype(self._neutral.dtype)
+        copied = in_dtype(actions, self._neutral.dtype)
+        if copied is actions:
+            copied = actions.copy()
         if self._resetting.any():
             copied[self._resetting] = self._neutral
         return copied

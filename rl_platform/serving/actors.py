@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rl_platform.data.spaces import in_dtype
 from rl_platform.data.tree import ACTION, STATE, Tree
 from rl_platform.models.actors import Actor, make_actor
 from rl_platform.models.deferred import DeferredAssessment
@@ -86,4 +87,5 @@ class WeightsPolicy:
             path: np.asarray(tensors[f"{STATE}/{path}"], np.float32) for path in self._actor.initial_state(1)
         }
         act = self._actor.act(obs, state, None, noise)
-        return {ACTION: act.env_action} | {f"{STATE}/{path}": leaf for path, leaf in act.state.items()}
+        action = in_dtype(act.env_action, spaces.action.env_dtype)
+        return {ACTION: action} | {f"{STATE}/{path}": leaf for path, leaf in act.state.items()}

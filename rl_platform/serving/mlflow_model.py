@@ -44,7 +44,7 @@ def signature(bundle: Bundle) -> ModelSignature:
         input_schema = Schema([TensorSpec(dtype, shape)])
     else:
         input_schema = Schema([TensorSpec(*spec, name=path) for path, spec in (inputs | state).items()])
-    action = (np.dtype(spaces.action.dtype), (-1, *spaces.action.shape))
+    action = (np.dtype(spaces.action.env_dtype), (-1, *spaces.action.shape))
     output_schema = Schema(
         [TensorSpec(*spec, name=path) for path, spec in ({ACTION: action} | state).items()]
     )

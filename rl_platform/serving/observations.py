@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rl_platform.data.spaces import Leaf, Spaces
+from rl_platform.data.spaces import Leaf, Spaces, in_dtype
 from rl_platform.data.tree import ACTION_MASK, OBS, Tree
 
 _VALUES, _COUNT = "/values", "/count"
@@ -41,7 +41,7 @@ def decode_action(spaces: Spaces, actions: np.ndarray) -> Any:
     """The first row of ``actions`` [1, ...]: an int for a discrete space, else an array."""
     if spaces.action.kind == "discrete":
         return int(actions[0])
-    return np.array(actions[0], spaces.action.dtype).reshape(spaces.action.shape)
+    return np.array(in_dtype(actions[0], spaces.action.env_dtype)).reshape(spaces.action.shape)
 
 
 def _leaves(spaces: Spaces, value: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:

@@ -22,6 +22,7 @@ _TYPES = {
 }
 _NOISE = "noise"
 _MASK = "obs/action_mask"
+_ACTION = "action"
 
 
 class OnnxPolicy:
@@ -66,7 +67,10 @@ class OnnxPolicy:
             rows, width = len(next(iter(feed.values()))), sum(width for _, width in self.noise)
             feed[_NOISE] = np.zeros((rows, width), np.float32) if noise is None else noise
         values = self._session.run(None, feed)
-        return {name.removesuffix("/next"): value for name, value in zip(self._outputs, values, strict=True)}
+        named = {name.removesuffix("/next"): value for name, value in zip(self._outputs, values, strict=True)}
+        if self._action["kind"] == "box":
+            named[_ACTION] = _in_dtype(named[_ACTION], np.dtype(self._action.get("box_dtype", "float32")))
+        return named
 
 
 def answer(
@@ -92,6 +96,11 @@ def _draw(kind: str, rng: np.random.Generator, shape: tuple[int, int]) -> np.nda
         return rng.random(shape, np.float32)
     # -log of an exponential variable has the Gumbel distribution; the bound keeps the logarithm finite.
     return -np.log(np.maximum(rng.standard_exponential(shape, np.float32), np.float32(1e-30)))
+
+
+def _in_dtype(actions: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """As `rl_platform.data.spaces.in_dtype`: the nearest of whole numbers."""
+    return (np.rint(actions) if dtype.kind in "iu" else actions).astype(dtype)
 
 
 def _refuse_rows_without_action(mask: np.ndarray, action: Mapping[str, Any]) -> None:

@@ -134,6 +134,8 @@ def test_an_unsupported_action_is_refused(space: Space[Any]) -> None:
         (MultiBinary(2), np.array([[0, 1], [1, 1]]), [[0, 1], [1, 1]]),
         (Box(-2, 2, (1,)), np.array([[0.5], [2]], np.float32), [[0.5], [2]]),
         (Box(-np.inf, np.inf, (2,), np.float64), np.array([[0.5, 9]], np.float32), [[0.5, 9]]),
+        (Box(0, 3, (2,), np.int32), np.array([[0.6, 2.4]], np.float32), [[1, 2]]),
+        (Box(-3, 0, (2,), np.int8), np.array([[-0.6, -2.4]], np.float32), [[-1, -2]]),
     ],
 )
 def test_actions_reach_environments_as_their_space_has_them(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rl_platform.data.spaces import ActionSpace, Spaces
+from rl_platform.data.spaces import ActionSpace, Spaces, in_dtype
 from rl_platform.data.tree import Tree
 from rl_platform.models.actors import Actor, make_actor
 from rl_platform.models.build import PolicyKind, build_policy, initial_knobs
@@ -60,6 +60,7 @@ def case(spaces: Spaces, kind: PolicyKind = "actor_critic", seed: int = 0, **mod
 
 LSTM = {"recurrent": {"kind": "lstm", "size": 12}}
 BOX_ACTION = ActionSpace("box", (2,), low=(-1.0, 2.0), high=(1.0, 10.0))
+WHOLE_BOX = ActionSpace("box", (2,), low=(0.0, -9.0), high=(9.0, 0.0), box_dtype="int16")
 
 
 def cases() -> dict[str, Case]:
@@ -70,6 +71,7 @@ def cases() -> dict[str, Case]:
         "mask": case(p.masked(p.DICT, p.DISCRETE)),
         "masked-components": case(p.masked(p.BOX, p.MULTI)),
         "box-action": case(Spaces(p.BOX, BOX_ACTION), observationFilter="meanStd"),
+        "whole-box-action": case(Spaces(p.BOX, WHOLE_BOX)),
         "dict-lstm": case(p.masked(p.DICT, p.MULTI), **LSTM),
         "set": case(Spaces(p.SET_AND_BOX, p.DISCRETE)),
         "image": case(Spaces(p.TINY_IMAGE, p.DISCRETE)),
@@ -90,5 +92,5 @@ def recording(case: Case, seed: int = 5) -> tuple[Tree, np.ndarray]:
     for step in range(STEPS):
         act = actor.act({path: leaf[step] for path, leaf in observations.items()}, state, None, None)
         state = act.state
-        actions.append(act.env_action)
+        actions.append(in_dtype(act.env_action, spaces.action.env_dtype))
     return observations, np.stack(actions)

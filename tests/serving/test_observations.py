@@ -142,6 +142,15 @@ def test_actions_are_members_of_the_action_space(space: gs.Space[Any]) -> None:
             assert space.contains(decoded)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
+def test_what_the_policy_says_becomes_an_action_of_the_spaces_dtype(dtype: Any) -> None:
+    space = gs.Box(0, 9, (2,), dtype)
+    action = decode_action(policy_spaces(gs.Box(-1, 1, (1,)), space), np.array([[0.6, 8.5]], np.float32))
+    assert action.dtype == space.dtype
+    assert space.contains(action)
+    np.testing.assert_allclose(action, [0.6, 8.5] if space.dtype.kind == "f" else [1, 8], rtol=1e-6)
+
+
 def test_a_real_environment_takes_the_actions() -> None:
     env = gym.make("CartPole-v1")
     observation, _ = env.reset(seed=1)
