@@ -39,7 +39,8 @@ def select_experiences(policies: Sequence[str]) -> Op:
 
 
 def concat_batches(*, env_steps: int) -> Op:
-    """Gather fragments until they hold ``env_steps`` env steps; emits one batch of all of them.
+    """Gather fragments until they hold ``env_steps`` env steps; emits one batch of all of them. Ticks that an
+    environment spent on its reset count too: they are no reason to wait for another fragment.
 
     Fragments of one round stay together: where workers come and go a batch may be larger, but what was
     sampled in step is not left over for the next batch, by then of an older policy.
@@ -49,7 +50,7 @@ def concat_batches(*, env_steps: int) -> Op:
     def gather(item: Item, counters: Counters) -> list[Item]:
         del counters
         state.items.append(item)
-        if item.more or sum(each.env_steps for each in state.items) < env_steps:
+        if item.more or sum(max(each.env_steps, each.room) for each in state.items) < env_steps:
             return []
         items, state.items = state.items, []
         return [_joined(items)]
@@ -119,8 +120,8 @@ class Gathered:
                 arrays |= {f"{position}.{index}.{name}": leaf for name, leaf in leaves.items()}
             moments, leaves = encode_moments(item.info.get("moments", ()))
             arrays |= {f"{position}.{name}": leaf for name, leaf in leaves.items()}
-            control = {"env_steps": item.env_steps, "agent_steps": item.agent_steps, "version": item.version}
-            control |= {"source": item.source, "sequence": item.sequence}
+            control = {"env_steps": item.env_steps, "room": item.room, "agent_steps": item.agent_steps}
+            control |= {"version": item.version, "source": item.source, "sequence": item.sequence}
             documents.append({**control, "data": trajectories, "moments": moments})
         return {"items": documents}, arrays
 

@@ -57,6 +57,7 @@ def taken(run: Run, counters: Counters, fragment: Fragment, born: float) -> Item
         trajectories,
         fragment.env_steps,
         fragment.agent_steps,
+        room=fragment.ticks * run.workers.num_envs,
         source=trajectories[0].source,
         sequence=trajectories[0].sequence,
         version=sampled_with(run, fragment),

@@ -26,7 +26,8 @@ class Kind(StrEnum):
 @dataclass(slots=True)
 class Item:
     """One control item. ``source`` and ``sequence`` say which worker's how-manyth fragment: a gap is a
-    drop. ``more``: how many fragments that were asked for together with it are still to come.
+    drop. ``more``: how many fragments that were asked for together with it are still to come. ``room``: env
+    steps it would hold had no environment spent a tick on its reset.
     """
 
     kind: Kind
@@ -38,6 +39,7 @@ class Item:
     source: int = 0
     sequence: int = 0
     more: int = 0
+    room: int = 0
     version: int = 0
     born: float = 0.0
     recipe: tuple[DataFn, ...] = ()

@@ -56,6 +56,7 @@ class Fragment:
     abandoned: Abandoned = NOTHING_ABANDONED  # since the last fragment
     moments: list[tuple[str, dict[str, Moments]]] = field(default_factory=list)  # policy, then by path
     seconds: float = 0.0  # that sampling took
+    ticks: int = 0  # of every environment; some may only have reset it
 
     def remote(self) -> list[RemoteTrajectory]:
         """Of its trajectories, those that are elsewhere."""
@@ -74,7 +75,8 @@ def told_of(fragment: Fragment) -> Told:
         for head in it.trajectories.values()
     ]
     episodes = packed(it.episodes)
-    return [heads, it.env_steps, it.agent_steps, episodes, list(it.abandoned), it.moments, it.seconds]
+    others = [it.moments, it.seconds, it.ticks]
+    return [heads, it.env_steps, it.agent_steps, episodes, list(it.abandoned), *others]
 
 
 def fragment_of(told: Told, data: Any) -> Fragment:

@@ -31,6 +31,7 @@ def encode_fragment(fragment: Fragment) -> tuple[dict[str, Any], Tree]:
         "episodes": [[it.episode_return, it.length, it.agent_returns] for it in fragment.episodes],
         "abandoned": list(fragment.abandoned),
         "moments": moments,
+        "ticks": fragment.ticks,
     }
     return document, arrays
 
@@ -49,6 +50,7 @@ def decode_fragment(document: dict[str, Any], arrays: Tree) -> Fragment:
         [Episode(*each) for each in document["episodes"]],
         Abandoned(*document["abandoned"]),
         decode_moments(document["moments"], arrays),
+        ticks=document["ticks"],
     )
 
 

@@ -128,7 +128,7 @@ class RolloutWorker:
         abandoned, self.abandoned = self.abandoned, Abandoned()
         moments = [(policy, counter.count(trajectories[policy])) for policy, counter in self.counters.items()]
         agent_steps = {policy: trajectory.steps for policy, trajectory in trajectories.items()}
-        fragment = Fragment(trajectories, env_steps, agent_steps, episodes, abandoned, moments)
+        fragment = Fragment(trajectories, env_steps, agent_steps, episodes, abandoned, moments, ticks=ticks)
         return fragment if self.differentiator is None else self.differentiator(fragment)
 
     def snapshot(self) -> tuple[dict[str, Any], Tree]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,8 +25,8 @@ class Group:
 
     num_envs, count = ENVS, WORKERS
 
-    def __init__(self, there: list[set[int]], dying: list[bool]) -> None:
-        self.there, self.dying = iter(there), iter(dying)
+    def __init__(self, there: list[set[int]], dying: list[bool], resets: int = 0) -> None:
+        self.there, self.dying, self.resets = iter(there), iter(dying), resets
         self.sequence = 0
 
     def revive(self) -> None:
@@ -40,8 +41,9 @@ class Group:
     def request(self, worker: int, ticks: int, published: Any) -> Request:
         self.sequence += 1
         steps = ticks * ENVS
-        head = RemoteTrajectory("default", published["default"].version, worker, self.sequence, steps)
-        fragment = Fragment({"default": head}, steps, {"default": steps}, [])
+        taken = steps - self.resets
+        head = RemoteTrajectory("default", published["default"].version, worker, self.sequence, taken)
+        fragment = Fragment({"default": head}, taken, {"default": taken}, [], ticks=ticks)
         return Request(worker, "here", worker, object(), fragment, ticks, 0.0)
 
     def receive(self, request: Request) -> Fragment:
@@ -91,8 +93,10 @@ def test_a_batch_is_of_one_policy_version_and_no_fragment_is_left_out(
     assert counters.env_steps + counters.dropped.get(LOST, 0) + on_their_way == asked
 
 
-def test_all_workers_in_every_round_make_batches_of_the_size_that_is_asked_for() -> None:
-    group = Group([], [])
+@pytest.mark.parametrize("resets", [0, 3])
+def test_all_workers_in_every_round_make_batches_of_the_size_that_is_asked_for(resets: int) -> None:
+    """Ticks in which environments only reset, ``resets`` in a fragment, make no batch twice as large."""
+    group = Group([], [], resets)
     run = Run(group, None, ("default",), lambda steps: {})
     run.published["default"] = Published(None, {}, 0)
     source, gather = RemoteRollouts(run, group, 96, 0), concat_batches(env_steps=96)
@@ -103,4 +107,4 @@ def test_all_workers_in_every_round_make_batches_of_the_size_that_is_asked_for()
         item = source.take(counters, source.waits()[0])
         assert item is not None
         sizes += [each.env_steps for each in gather.fn(item, counters)]
-    assert sizes == [96] * 4
+    assert sizes == [96 - WORKERS * resets] * 4

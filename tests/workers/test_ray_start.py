@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def test_a_ray_that_does_not_start_says_how_often_it_was_tried_and_what_to_do(
         ray_start.start(tmp_path, None, 1)
     assert len(tries) == ray_start.STARTS
     message = str(told.value)
-    assert f"in {ray_start.STARTS} tries and 0 s" in message
+    assert re.search(rf"in {ray_start.STARTS} tries and \d+ s\b", message)
     assert f"a load of 97.2 on {os.cpu_count()} cores: run it again when less else is running" in message
     assert message.endswith("Ray says: The current node timed out during startup.")
 

@@ -73,7 +73,8 @@ def test_fragments_between_do_not_keep_a_run_alive_in_which_no_worker_lives() ->
     everyone = [One(), One()]
     for lives in range(1, GIVE_UP_SHORT_LIVES + 1):
         for each in everyone:
-            each.record.lost(each.record.due)
+            each.record.made = each.record.due
+            each.record.lost(each.record.made + 1.0)
             each.record.failures = 0  # it has brought a fragment
         if lives < GIVE_UP_SHORT_LIVES:
             refuse_hopeless("killed", None, everyone)
