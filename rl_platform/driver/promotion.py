@@ -15,8 +15,8 @@ from rl_platform.data.tree import Tree
 from rl_platform.driver.attempt import Attempt
 from rl_platform.driver.building import environments
 from rl_platform.driver.evaluation import evaluate
+from rl_platform.driver.policy_description import describe
 from rl_platform.driver.result import RegisteredModel, Result, versions
-from rl_platform.driver.saving import describe
 from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor
