@@ -55,7 +55,15 @@ def _take(checkpoint: Checkpoint, assembly: Assembly, policies: list[str]) -> No
 
 
 def _take_filters(filters: PolicyFilters, saved: Tree) -> None:
-    """That of the return may begin anew, because it is no part of what the policy sees."""
+    """That of the return may begin anew, because it is no part of what the policy sees.
+
+    Raises ValueError where those of observations are missing.
+    """
+    if filters.observations and not saved:
+        raise ValueError(
+            "it has no moments of spec.model.observationFilter, as models had none that an earlier version "
+            "registered: name the run's folder or a checkpoint of it instead, or train the model again"
+        )
     anew = {path: leaf for path, leaf in filters.snapshot().items() if path.startswith(f"{RETURN}/")}
     filters.restore({**anew, **saved})
 
@@ -63,7 +71,7 @@ def _take_filters(filters: PolicyFilters, saved: Tree) -> None:
 def _registered(uri: str, registry: str | None, policies: list[str]) -> Checkpoint:
     """A registered model in the shape of a checkpoint, for each of the policies."""
     bundle = open_bundle(download(registry or registry_of(uri), uri))
-    flat, knobs = bundle.weights()
+    flat, moments = bundle.weights()[0], bundle.moments()
     arrays = {f"policy/{name}/weights": {"flat": flat} for name in policies}
-    arrays |= {f"policy/{name}/knobs": knobs for name in policies if knobs}
+    arrays |= {f"filters/{name}": moments for name in policies}
     return Checkpoint({"policies": dict.fromkeys(policies, bundle.description)}, arrays)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,19 @@ import numpy as np
 import pytest
 
 from rl_platform.checkpoints.reading import load, resolve
+from rl_platform.driver import attempt
 from rl_platform.driver.building import Assembly, BadConfiguration, assemble
+from rl_platform.driver.evaluation import evaluate
 from rl_platform.driver.policy_description import network_fields
+from rl_platform.driver.result import Evaluation
 from rl_platform.driver.train import train
 from rl_platform.driver.warm_start import restore_policies
+from rl_platform.serving.bundle import Bundle, open_bundle
 from rl_platform.spec.training_job import TrainingJob
 from tests.integration.probes import A2C, DQN, PPO, job
 
 CARTPOLE = {"id": "CartPole-v1"}
+TEAM = {"kind": "pettingzooParallel", "entrypoint": "tests.integration.probes:Team"}  # all see 1
 SMALL = {"hidden": [1, 4]}
 SAME_SIZE = {"hidden": [2, 2]}
 LSTM = {"hidden": [4], "recurrent": {"kind": "lstm", "size": 4}}
@@ -145,3 +152,86 @@ def test_of_a_network_of_ones_own_entrypoint_and_arguments_count() -> None:
     assert network_fields(of) == network_fields(of | {"hidden": [9], "activation": "relu"})
     assert network_fields(of) != network_fields(of | {"kwargs": {"width": 4}})
     assert network_fields(of) != network_fields({"entrypoint": "nets:Other", "kwargs": {"width": 3}})
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with filters whose every evaluation is worse than the one before: the first is registered."""
+    folder, evaluated = tmp_path_factory.mktemp("registered") / "run", itertools.count()
+
+    def worse(*arguments: Any) -> Evaluation | None:
+        played = evaluate(*arguments)
+        return played and replace(played, return_mean=-float(next(evaluated)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attempt, "evaluate", worse)
+        result = train(
+            job(
+                TEAM,
+                {"ppo": PPO},
+                model=FILTERED,
+                stop={"envSteps": 1024},
+                tracking={"registeredModel": "team"},
+                evaluation={"episodes": 2, "everyEnvSteps": 256},
+            ),
+            folder,
+        )
+    assert result.model is not None, result.message
+    assert result.checkpoint != resolve(str(folder), pinned="best").uri
+    return folder
+
+
+def on_from(run: Path, **spec: Any) -> TrainingJob:
+    """A job that looks for models where the run has registered its own."""
+    tracking = {"enabled": False, "mlflowUri": f"sqlite:///{run}/mlflow.db"}
+    return job(TEAM, {"ppo": PPO}, **{"model": FILTERED, "tracking": tracking, "seed": 5, **spec})
+
+
+def test_a_registered_model_brings_the_filter_that_its_checkpoint_has(registered: Path) -> None:
+    best = resolve(str(registered), pinned="best")
+    found = []
+    for uri in (best.uri, "models:/team@champion"):
+        with begun(on_from(registered, checkpoint={"restoreFrom": uri})) as assembly:
+            found.append((assembly.run.published["default"], assembly.run.filters["default"].snapshot()))
+    (here, mine), (there, theirs) = found
+    assert here.weights.tobytes() == there.weights.tobytes()
+    assert mine.keys() == theirs.keys() >= {"obs/count", "obs/mean", "obs/m2", "return/count"}
+    for path, leaf in mine.items():
+        assert leaf.shape == theirs[path].shape
+        np.testing.assert_array_equal(leaf, theirs[path], err_msg=path)
+    assert mine["obs/count"] > 100
+    assert here.knobs.keys() == there.knobs.keys()
+    for name, knob in here.knobs.items():
+        np.testing.assert_array_equal(knob, there.knobs[name], err_msg=name)
+    assert there.knobs["filter/obs/mean"].any()
+
+
+def test_a_frozen_policy_acts_with_the_filter_of_its_model_and_keeps_it(registered: Path) -> None:
+    policies = [
+        {"name": "red", "agents": ["red_*"]},
+        {"name": "blue", "agents": ["*"], "trained": False, "restoreFrom": "models:/team@champion"},
+    ]
+    moments = open_bundle(registered / "policy" / "default").moments()
+    with begun(on_from(registered, policies=policies)) as assembly:
+        restored = assembly.run.published["blue"].knobs
+        np.testing.assert_array_equal(restored["filter/obs/mean"], moments["obs/mean"].astype(np.float32))
+        assert not assembly.run.published["red"].knobs["filter/obs/mean"].any()
+        assembly.workers.reset(0)
+        next(item for item in assembly.plan if assembly.plan.counters.env_steps >= 512)
+        assert assembly.run.published["blue"].knobs is restored
+        assert assembly.run.published["red"].knobs["filter/obs/mean"].any()
+        for path, leaf in assembly.run.filters["blue"].snapshot().items():
+            np.testing.assert_array_equal(leaf, moments[path], err_msg=path)
+
+
+def test_a_model_that_was_registered_without_moments_is_refused_and_says_what_to_name(
+    registered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bundle, "moments", lambda self: {})
+    with (
+        pytest.raises(
+            BadConfiguration, match=r"models:/team@champion .*no moments of spec\.model\.observ.*run's"
+        ),
+        begun(on_from(registered, checkpoint={"restoreFrom": "models:/team@champion"})),
+    ):
+        pass
