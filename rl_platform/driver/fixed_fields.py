@@ -27,13 +27,17 @@ def fixed_fields(job: TrainingJob) -> dict[str, Any]:
 
 def refuse_changed(then: Mapping[str, Any], job: TrainingJob) -> None:
     """Raises ValueError that names the fields."""
-    now = fixed_fields(job)
+    changed = changed_fields(then, fixed_fields(job))
+    if changed:
+        raise ValueError(
+            f"{changed}. Set them back, or start another run, whose checkpoint.restoreFrom may "
+            "name this checkpoint"
+        )
+
+
+def changed_fields(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first fields of both that differ, with their values; empty where none do. By path in the spec."""
     changed = [path for path in now if path in then and then[path] != now[path]]
-    if not changed:
-        return
     told = [f"spec.{path} was {then[path]!r} and is {now[path]!r}" for path in changed[:SHOWN]]
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-    raise ValueError(
-        f"{'; '.join(told)}{more}. Set them back, or start another run, whose checkpoint.restoreFrom may "
-        "name this checkpoint"
-    )
+    return "; ".join(told) + more

@@ -15,8 +15,8 @@ from rl_platform.data.tree import Tree
 from rl_platform.driver.attempt import Attempt
 from rl_platform.driver.building import environments
 from rl_platform.driver.evaluation import evaluate
+from rl_platform.driver.policy_description import describe
 from rl_platform.driver.result import RegisteredModel, Result, versions
-from rl_platform.driver.saving import describe
 from rl_platform.envs.adapter import EnvironmentFault
 from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor
@@ -34,11 +34,12 @@ CHAMPIONS = "champions.partial"  # where the present ones are while they are com
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is to be registered: weights and knobs by policy, and how good they are."""
+    """What is to be registered: weights, knobs and moments of filters by policy, and how good they are."""
 
     ref: CheckpointRef
     weights: Mapping[str, np.ndarray]
     knobs: Mapping[str, Tree]
+    moments: Mapping[str, Tree]
     return_mean: float | None
 
 
@@ -122,19 +123,23 @@ def _best(attempt: Attempt, result: Result) -> Candidate:
     pinned = attempt.store.pinned().get("best")
     if mean is not None and best is not None and best > mean and pinned is not None:
         try:
-            arrays = attempt.store.load(pinned, groups=["policy/"]).arrays
+            arrays = attempt.store.load(pinned, groups=["policy/", "filters/"]).arrays
         except CheckpointError as error:
             result.message = f"the best checkpoint cannot be read, the last one is registered: {error}"
         else:
-            weights = {name: arrays[f"policy/{name}/weights"]["flat"] for name in run.trained}
             return Candidate(
-                pinned, weights, {name: arrays.get(f"policy/{name}/knobs", {}) for name in weights}, best
+                pinned,
+                {name: arrays[f"policy/{name}/weights"]["flat"] for name in run.trained},
+                {name: arrays.get(f"policy/{name}/knobs", {}) for name in run.trained},
+                {name: arrays.get(f"filters/{name}", {}) for name in run.trained},
+                best,
             )
     published = {name: run.published[name] for name in run.trained}
     return Candidate(
         attempt.last,
         {name: each.weights for name, each in published.items()},
         {name: dict(each.knobs) for name, each in published.items()},
+        {name: run.filters[name].snapshot() if name in run.filters else {} for name in published},
         mean,
     )
 
@@ -208,7 +213,8 @@ def _register(
     folder = attempt.folder.bundle / policy
     definition = attempt.assembly.policies[policy]
     recipe = describe(attempt.assembly, policy)
-    write_bundle(folder, definition, candidate.weights[policy], candidate.knobs[policy], recipe)
+    weights, knobs = candidate.weights[policy], candidate.knobs[policy]
+    write_bundle(folder, definition, weights, knobs, recipe, candidate.moments[policy])
     metrics = {} if candidate.return_mean is None else {"evaluation/return_mean": candidate.return_mean}
     version = registry.register(
         tracker.tracking_uri,

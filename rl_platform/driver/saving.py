@@ -12,6 +12,7 @@ from rl_platform.data.tree import Tree
 from rl_platform.driver.building import Assembly, BadConfiguration
 from rl_platform.driver.fixed_fields import fixed_fields, refuse_changed
 from rl_platform.driver.guard import DivergenceGuard
+from rl_platform.driver.policy_description import describe, refuse_other_policies
 from rl_platform.driver.saving_replay import capture_replay, put_replay_back
 from rl_platform.driver.stopping import StopRule
 from rl_platform.execution.parts import PlanError
@@ -73,7 +74,7 @@ def put_back(
     state, run = checkpoint.state, assembly.run
     try:
         refuse_changed(state["fixed"], assembly.job)
-        _same_policies(state, assembly)
+        refuse_other_policies(state["policies"], assembly, assembly.policies)
         for name in assembly.policies:
             run.learner.restore(name, checkpoint.arrays[f"learner/{name}"])
             if name in run.filters:
@@ -94,28 +95,6 @@ def put_back(
     )
 
 
-def warm_start(checkpoint: Checkpoint, assembly: Assembly, policies: list[str]) -> None:
-    """Take only the weights and filters of these policies; counters, optimizer and lanes start afresh."""
-    run = assembly.run
-    try:
-        _same_policies(checkpoint.state, assembly, policies)
-        for name in policies:
-            run.learner.load_weights(name, checkpoint.arrays[f"policy/{name}/weights"]["flat"])
-            if name in run.filters and f"filters/{name}" in checkpoint.arrays:
-                run.filters[name].restore(checkpoint.arrays[f"filters/{name}"])
-    except (ValueError, KeyError) as error:
-        raise BadConfiguration(f"restoreFrom does not fit this job: {error}") from error
-    run.published.clear()
-    run.publish(0, 0)
-
-
-def describe(assembly: Assembly, name: str) -> dict[str, Any]:
-    """What it takes to build the policy again without the job."""
-    model = assembly.job.spec.model.model_dump(mode="json", by_alias=True)
-    spaces = assembly.policies[name].spaces.to_json()
-    return {"spaces": spaces, "kind": assembly.kinds[name], "model": model}
-
-
 def _republish(checkpoint: Checkpoint, assembly: Assembly) -> None:
     """Workers act with what was published then, which may be older than what the learner has."""
     from rl_platform.execution.run import Published
@@ -125,12 +104,3 @@ def _republish(checkpoint: Checkpoint, assembly: Assembly) -> None:
         knobs = checkpoint.arrays.get(f"policy/{name}/knobs", {})
         weights = LocalWeights(flat, assembly.policies[name].layout)
         assembly.run.published[name] = Published(weights, knobs, version)
-
-
-def _same_policies(state: dict[str, Any], assembly: Assembly, names: list[str] | None = None) -> None:
-    for name in names or list(assembly.policies):
-        if name not in state["policies"]:
-            raise ValueError(f"it has no policy {name}, only {', '.join(sorted(state['policies']))}")
-        then, now = state["policies"][name]["spaces"], assembly.policies[name].spaces.to_json()
-        if then != now:
-            raise ValueError(f"policy {name} had other spaces: {then} then, {now} now")

@@ -105,13 +105,13 @@ def update_target_network(run: Run, *, every: Every, rate: float = 1.0) -> Op:
 
 def update_filters(run: Run) -> Op:
     """Merge what rollout workers saw into the running filters; they act with it from the next publication
-    on.
+    on. The filter of a policy that is not trained stays what it acts with.
     """
 
     def update(item: Item, counters: Counters) -> list[Item]:
         del counters
         for policy, moments in item.info.pop("moments", ()):
-            if policy in run.filters:
+            if policy in run.filters and policy in run.trained:
                 run.filters[policy].merge(moments)
         return [item]
 

@@ -2,7 +2,7 @@
 
 policy.json           spaces, model, kind, recurrent state, noise: enough to run the graph or to rebuild it
 policy.onnx           the whole policy as a graph with its weights (absent where the network needs torch)
-weights.safetensors   the flat weights and the knobs (filters, epsilon)
+weights.safetensors   the flat weights, the knobs (filters, epsilon), and the moments that filters go on from
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DESCRIPTION, GRAPH, WEIGHTS = "policy.json", "policy.onnx", "weights.safetensors
 FORMAT_VERSION = 1
 OWN_KIND = "own"
 """Of a policy that neither family of policies is built like."""
-_FLAT, _KNOB = "weights", "knobs/"
+_FLAT, _KNOB, _MOMENT = "weights", "knobs/", "moments/"
 
 
 class BundleError(ValueError):
@@ -35,7 +35,7 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle on disk, described. Weights are read by `weights`."""
+    """A bundle on disk, described. Weights are read by `weights`, what filters go on from by `moments`."""
 
     folder: Path
     description: dict[str, Any]
@@ -56,11 +56,22 @@ class Bundle:
 
     def weights(self) -> tuple[np.ndarray, Tree]:
         """The flat weights f32 [size] and the knobs."""
+        tensors = self._tensors()
+        return tensors[_FLAT], _below(_KNOB, tensors)
+
+    def moments(self) -> Tree:
+        """See `PolicyFilters.snapshot`; empty for a policy without filters."""
+        return _below(_MOMENT, self._tensors())
+
+    def _tensors(self) -> Tree:
         from safetensors.numpy import load_file
 
-        tensors = load_file(self.folder / WEIGHTS)
-        knobs = {name.removeprefix(_KNOB): leaf for name, leaf in tensors.items() if name.startswith(_KNOB)}
-        return tensors[_FLAT], knobs
+        tensors: Tree = load_file(self.folder / WEIGHTS)
+        return tensors
+
+
+def _below(prefix: str, tensors: Tree) -> Tree:
+    return {name.removeprefix(prefix): leaf for name, leaf in tensors.items() if name.startswith(prefix)}
 
 
 def describe_policy(policy: Policy, recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,10 +136,12 @@ def write_bundle(
     flat: np.ndarray,
     knobs: Mapping[str, Any],
     recipe: Mapping[str, Any],
+    moments: Mapping[str, np.ndarray],
 ) -> Bundle:
     """Write the bundle of one policy, replacing one that is there. A crash leaves none or a whole one.
 
     ``recipe``: ``kind`` (see `kind_of`) and ``model`` (JSON), as checkpoints hold them by policy.
+    ``moments``: of its filters (`PolicyFilters.snapshot`), for who trains it on; empty without filters.
     Raises BundleError for a policy that has no graph and cannot be made again either.
     """
     from safetensors.numpy import save_file
@@ -146,6 +159,7 @@ def write_bundle(
     partial.mkdir(parents=True)
     tensors = {_FLAT: np.ascontiguousarray(flat, np.float32)}
     tensors |= {_KNOB + name: np.array(knob, np.float32) for name, knob in knobs.items()}
+    tensors |= {_MOMENT + path: np.array(leaf, order="C") for path, leaf in moments.items()}
     save_file(tensors, partial / WEIGHTS)
     if policy.net.portable:
         (partial / GRAPH).write_bytes(export_onnx(policy, flat, knobs))

@@ -7,22 +7,16 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from rl_platform.checkpoints import reading
 from rl_platform.checkpoints.checkpoint import Checkpoint
 from rl_platform.checkpoints.errors import CheckpointError, CheckpointNotFound
-from rl_platform.data.spaces import Spaces
-from rl_platform.data.tree import Tree
-from rl_platform.models.actors import Actor
 from rl_platform.serving.actors import bundle_actor, saved_actor
 from rl_platform.serving.bundle import DESCRIPTION, BundleError, open_bundle
 from rl_platform.serving.model_versions import MODELS
-from rl_platform.serving.observations import decode_action, encode_observation
 from rl_platform.serving.reaching import why_away
 from rl_platform.serving.registry import RegistryError, download
+from rl_platform.serving.served_policy import PolicyState, ServedPolicy
 
 MODEL_URI = re.compile(r"models:/([^/@]+(@[^/@]+|/[^/@]+)|m-[^/@]+)")
 EXPECTED = "a run's folder, a checkpoint, a policy bundle, models:/NAME@ALIAS or models:/NAME/VERSION"
@@ -30,80 +24,6 @@ EXPECTED = "a run's folder, a checkpoint, a policy bundle, models:/NAME@ALIAS or
 
 class PolicyNotFoundError(Exception):
     """There is no policy at the URI. The message says what was looked for and what a URI can be."""
-
-
-class PolicyState:
-    """The memory of a recurrent policy in one episode. `ServedPolicy.act` moves it on in place."""
-
-    def __init__(self, tensors: Tree) -> None:
-        self.tensors = tensors
-        """``<path>`` → float32 [1, ...]."""
-
-    def reset(self) -> None:
-        """Forget: a new episode begins."""
-        self.tensors = {path: np.zeros_like(leaf) for path, leaf in self.tensors.items()}
-
-
-class ServedPolicy:
-    """A policy with its weights. `act` for one observation; `actor` for batches."""
-
-    def __init__(self, actor: Actor, uri: str) -> None:
-        self.actor = actor
-        self.uri = uri
-        self._draws = np.random.default_rng()
-
-    @property
-    def spaces(self) -> Spaces:
-        return self.actor.spaces
-
-    @property
-    def recurrent(self) -> bool:
-        return bool(self.actor.initial_state(1))
-
-    def initial_state(self) -> PolicyState:
-        """What a policy with memory knows before an episode; of one without memory it is empty."""
-        return PolicyState(self.actor.initial_state(1))
-
-    def act(
-        self,
-        observation: Any,
-        state: PolicyState | None = None,
-        deterministic: bool = True,
-        seed: int | None = None,
-        *,
-        action_mask: Any = None,
-    ) -> Any:
-        """The action for one observation, both as the environment has them: array, number, dict, tuple.
-
-        A policy with memory needs ``state``, one object per episode from `initial_state`, and moves it on.
-        Without ``deterministic`` the action is drawn, from ``seed`` where one is given. ``action_mask`` is
-        for environments that give it in ``info`` and not in the observation.
-        Raises ObservationError, or ValueError where a policy with memory is given no state.
-        """
-        memory = self._memory(state)
-        tensors = encode_observation(self.spaces, observation, action_mask)
-        noise = None
-        if not deterministic:
-            rng = self._draws if seed is None else np.random.default_rng(seed)
-            noise = self.actor.draw_noise(rng, (1,))
-        act = self.actor.act(tensors, memory, None, noise)
-        if state is not None:
-            state.tensors = dict(act.state)
-        return decode_action(self.spaces, act.env_action)
-
-    def _memory(self, state: PolicyState | None) -> Tree:
-        if isinstance(state, PolicyState):
-            return state.tensors
-        if state is not None:
-            raise ValueError(
-                f"state is {state!r:.60} ({type(state).__name__}); expected what policy.initial_state() gives"
-            )
-        if self.recurrent:
-            raise ValueError(
-                "this policy has a memory: begin each episode with state = policy.initial_state() and call "
-                "policy.act(observation, state), which moves the state on"
-            )
-        return {}
 
 
 def load_policy(
@@ -124,11 +44,16 @@ def load_policy(
         away = why_away(registry)
         if away is not None:
             raise RegistryError(f"cannot load {text}: {away}")
-        return ServedPolicy(bundle_actor(open_bundle(download(registry, text))), text)
+        return _from_bundle(download(registry, text), text)
     folder = _bundle_folder(Path(text), policy)
     if folder is not None:
-        return ServedPolicy(bundle_actor(open_bundle(folder)), text)
+        return _from_bundle(folder, text)
     return _from_checkpoint(text, policy)
+
+
+def _from_bundle(folder: Path, uri: str) -> ServedPolicy:
+    bundle = open_bundle(folder)
+    return ServedPolicy(bundle_actor(bundle), uri, lambda: bundle.weights()[0])
 
 
 def _bundle_folder(folder: Path, policy: str | None) -> Path | None:
@@ -152,9 +77,8 @@ def _from_checkpoint(uri: str, policy: str | None) -> ServedPolicy:
         flat = checkpoint.arrays[f"policy/{name}/weights"]["flat"]
     except KeyError as error:
         raise CheckpointError(f"the checkpoint {ref.uri} holds no policy {name}: it lacks {error}") from error
-    return ServedPolicy(
-        saved_actor(description, flat, checkpoint.arrays.get(f"policy/{name}/knobs", {})), ref.uri
-    )
+    actor = saved_actor(description, flat, checkpoint.arrays.get(f"policy/{name}/knobs", {}))
+    return ServedPolicy(actor, ref.uri, lambda: flat)
 
 
 def _checkpoint_uri(uri: str) -> str:

@@ -65,7 +65,7 @@ class PolicySpec(SpecModel):
     )
     trained: bool = Field(default=True, description="False: the policy acts and stays as it is.")
     restore_from: Uri | None = Field(
-        default=None, description="A checkpoint or models:/NAME@ALIAS to begin with."
+        default=None, description="A checkpoint or models:/NAME@ALIAS of the same model to begin with."
     )
 
 

@@ -110,7 +110,7 @@ class CheckpointSpec(SpecModel):
     uri: Uri | None = Field(default=None, description="Any fsspec URI; absent: the run's folder.")
     keep: int = Field(default=3, ge=1, le=1000, description="How many of the newest stay.")
     restore_from: Uri | None = Field(
-        default=None, description="A checkpoint or models:/NAME@ALIAS to begin with."
+        default=None, description="A checkpoint or models:/NAME@ALIAS of the same model to begin with."
     )
     replay: bool = Field(default=True, description="Save the replay buffer too.")
 

@@ -55,6 +55,6 @@ def test_what_has_no_graph_either_cannot_be_written(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(type(case.policy.net), "portable", False)
     recipe = {**case.recipe, "kind": OWN_KIND}
     with pytest.raises(BundleError, match="runs in PyTorch only"):
-        write_bundle(tmp_path / "policy", case.policy, case.flat, case.knobs, recipe)
+        write_bundle(tmp_path / "policy", case.policy, case.flat, case.knobs, recipe, {})
     with pytest.raises(BundleError):
         open_bundle(tmp_path / "policy")

@@ -31,7 +31,7 @@ class Case:
     recipe: dict[str, Any]
 
     def bundle(self, folder: Path) -> Bundle:
-        return write_bundle(folder, self.policy, self.flat, self.knobs, self.recipe)
+        return write_bundle(folder, self.policy, self.flat, self.knobs, self.recipe, {})
 
     def actor(self) -> Actor:
         """The executor that a rollout worker has."""

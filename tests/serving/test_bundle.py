@@ -102,7 +102,7 @@ def test_weights_of_a_graph_cannot_be_replaced(policies: dict[str, Case], tmp_pa
 
 def test_an_inf_bound_survives_the_description(policies: dict[str, Case], tmp_path: Path) -> None:
     case = policies["mlp"]
-    written = write_bundle(tmp_path / "policy", case.policy, case.flat, case.knobs, case.recipe)
+    written = write_bundle(tmp_path / "policy", case.policy, case.flat, case.knobs, case.recipe, {})
     assert written.spaces == open_bundle(tmp_path / "policy").spaces == case.policy.spaces
     assert make_actor(rebuild(written.description)).spaces.obs["obs"].high == np.inf
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from rl_platform.serving import reaching
 from rl_platform.serving.loading import PolicyNotFoundError, ServedPolicy, load_policy
 from rl_platform.serving.registry import RegistryError
 from tests.models import policies as p
-from tests.serving.cases import Case, case
+from tests.serving.cases import LSTM, Case, case
 from tests.serving.conftest import Registry
 
 OBS = np.array([0.3, -0.2, 0.1, 0.9])
@@ -133,6 +134,46 @@ def test_code_that_always_passes_a_state_works_without_memory(
     policy = load_policy(policies["mlp"].bundle(tmp_path / "policy").folder)
     assert not policy.recurrent
     assert policy.act(OBS, policy.initial_state()) == policy.act(OBS)
+
+
+def test_a_state_of_another_policy_is_refused_and_stays_as_it_is(
+    policies: dict[str, Case], tmp_path: Path
+) -> None:
+    memory, plain = (load_policy(policies[name].bundle(tmp_path / name).folder) for name in ("lstm", "mlp"))
+    twin = load_policy(case(policies["lstm"].policy.spaces, seed=9, **LSTM).bundle(tmp_path / "twin").folder)
+    wide = {"recurrent": {"kind": "lstm", "size": 5}}
+    wider = load_policy(case(policies["lstm"].policy.spaces, **wide).bundle(tmp_path / "wide").folder)
+    state = memory.initial_state()
+    memory.act(OBS, state)
+    before = {path: leaf.copy() for path, leaf in state.tensors.items()}
+    with pytest.raises(ValueError, match="made by a policy with other weights"):
+        twin.act(OBS, state)
+    with pytest.raises(ValueError, match=r"lstm/h \[1, 12\], and this policy remembers nothing"):
+        plain.act(OBS, state)
+    with pytest.raises(ValueError, match=r"\[1, 12\], and this policy remembers .*lstm/h \[1, 5\]"):
+        wider.act(OBS, state)
+    with pytest.raises(
+        ValueError, match=r"state holds nothing, and this policy remembers .*initial_state\(\)"
+    ):
+        memory.act(OBS, plain.initial_state())
+    assert state.tensors.keys() == before.keys()
+    for path, leaf in before.items():
+        np.testing.assert_array_equal(state.tensors[path], leaf)
+
+
+def test_a_state_goes_on_in_another_load_of_the_same_weights(
+    policies: dict[str, Case], tmp_path: Path
+) -> None:
+    """From a bundle, whose weights are in a graph, and from the checkpoint that it was made of."""
+    folder = policies["lstm"].bundle(tmp_path / "policy").folder
+    ref = save(tmp_path / "checkpoints", default=policies["lstm"])
+    state = load_policy(folder).initial_state()
+    load_policy(folder).act(OBS, state)
+    copied = copy.deepcopy(state)
+    load_policy(folder).act(OBS, state)
+    load_policy(ref.uri).act(OBS, copied)
+    for path, leaf in state.tensors.items():
+        np.testing.assert_allclose(copied.tensors[path], leaf, atol=1e-5)
 
 
 def test_actions_are_drawn_when_asked_and_repeat_with_a_seed(
