@@ -215,3 +215,13 @@ def test_types_become_schemas(kind: Any, schema: Node) -> None:
 def test_an_object_schema_is_made_anew_each_time() -> None:
     object_schema()["properties"].clear()
     assert object_schema()["properties"].keys() >= {"spec", "status"}
+
+
+def test_a_schedule_ends_within_the_bounds_of_its_field() -> None:
+    spec = object_schema()["properties"]["spec"]["properties"]
+    for field, schedule in spec["schedules"]["properties"].items():
+        owners = [
+            it["properties"] for it in spec["algorithm"]["properties"].values() if field in it["properties"]
+        ]
+        assert owners
+        assert {it[field]["maximum"] for it in owners} == {schedule["properties"]["final"]["maximum"]}, field
