@@ -24,10 +24,17 @@ class PlateauSpec(SpecModel):
 
 
 class StopSpec(SpecModel):
-    """The run ends when one of these holds after an iteration: for ppo, after batchSize env steps."""
+    """The run ends when one of these holds after an iteration: for ppo and ddppo, after batchSize env steps;
+    for the others, each 1,024, but dqn and apex look at envSteps and updates whenever they have learned.
+    """
 
-    env_steps: Steps | None = Field(default=None, description="Env steps over all lanes and attempts.")
-    updates: Steps | None = Field(default=None, description="Updates of the learner.")
+    env_steps: Steps | None = Field(
+        default=None, description="Env steps over all lanes and attempts; a fragment or batch is finished."
+    )
+    updates: Steps | None = Field(
+        default=None,
+        description="Updates of the learner; dqn and apex make all that are due for a fragment at once.",
+    )
     episode_return: Return | None = Field(default=None, description="Mean return of the last 100 episodes.")
     wall_seconds: Seconds | None = Field(default=None, description="Time spent running, over all attempts.")
     plateau: PlateauSpec | None = Field(default=None, description="The return stands still.")
