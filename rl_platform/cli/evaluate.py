@@ -7,6 +7,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic.alias_generators import to_camel
 
@@ -22,6 +23,7 @@ from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import Actor
 from rl_platform.serving.loading import EXPECTED, PolicyNotFoundError, load_policy
 from rl_platform.serving.registry import RegistryError
+from rl_platform.serving.trained_job import manifest_of_model
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.mlflow_settings import own_store
@@ -103,7 +105,7 @@ def _job(arguments: argparse.Namespace) -> tuple[TrainingJob, Path | None]:
         return load_job(arguments.manifest), None
     source = arguments.source
     if source.startswith(MODELS):
-        return _job_of_model(source)
+        return _job_of_model(source, arguments.tracking_uri)
     path = Path(source.removeprefix("file://")).resolve()
     for place in [path, *path.parents][:4]:
         if (place / "spec.yaml").is_file():
@@ -113,8 +115,11 @@ def _job(arguments: argparse.Namespace) -> tuple[TrainingJob, Path | None]:
     raise _unknown(source)
 
 
-def _job_of_model(source: str) -> tuple[TrainingJob, Path]:
-    """Of the run called as the model is; a model of several may have its policy's name behind that."""
+def _job_of_model(source: str, registry: str | None) -> tuple[TrainingJob, Path | None]:
+    """Of the run called as the model is, where it lies here; else of the run that made it, in MLflow.
+
+    A model of several may have its policy's name behind that of the run.
+    """
     name = source.removeprefix(MODELS).partition("@")[0].partition("/")[0]
     parts = name.split("-")
     for place in (Path("runs") / "-".join(parts[:length]) for length in range(len(parts), 0, -1)):
@@ -122,7 +127,11 @@ def _job_of_model(source: str) -> tuple[TrainingJob, Path]:
             job = load_job(str(place / "spec.yaml"))
             if name in (place.name, *model_names(job)):
                 return job, place
-    raise _unknown(source)
+    with TemporaryDirectory(prefix="rlp-job-") as folder:
+        manifest = manifest_of_model(source, folder, registry)
+        if manifest is None:
+            raise _unknown(source)
+        return load_job(str(manifest)), None
 
 
 def _unknown(source: str) -> ValueError:

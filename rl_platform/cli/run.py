@@ -25,7 +25,6 @@ def run(arguments: argparse.Namespace) -> int:
     except Refused:
         return int(ExitCode.BAD_CONFIGURATION)
     taking: Taking = "resume" if arguments.resume else "overwrite" if arguments.overwrite else "new"
-    output = Path(arguments.output) if arguments.output else Path("runs") / job.metadata.name
     line = ProgressLine(job.spec.stop)
     quiet = arguments.quiet
     warnings.formatwarning = _warning
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         result = train(
             job,
-            output,
+            arguments.output,
             taking=taking,
             on_report=None if quiet else line.report,
             on_phase=None if quiet else line.phase,

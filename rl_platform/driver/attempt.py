@@ -108,7 +108,7 @@ class Attempt:
             self.on_report,
         )
         self.delayed = DelayedSaving(self.telemetry.checkpoint_delayed)
-        self.rule.stop = self.telemetry.desired_stop() or self.rule.stop
+        self._take_stop()
         return resumed
 
     def run(self) -> StopReason:
@@ -306,8 +306,13 @@ class Attempt:
         trouble = self.guard.check(observed, {name: run.published[name].held.summary for name in run.trained})
         if trouble is not None:
             raise TrainingTrouble(trouble)
-        self.rule.stop = self.telemetry.desired_stop() or self.rule.stop
+        self._take_stop()
         return self.rule.reason(self._standing())
+
+    def _take_stop(self) -> None:
+        """What is asked for now; the plan is told, as it may have more to do before its next result."""
+        stop = self.rule.stop = self.telemetry.desired_stop() or self.rule.stop
+        self.assembly.run.ends_at = (stop.env_steps or math.inf, stop.updates or math.inf)
 
     def _standing(self) -> Standing:
         counters, episodes = self.counters, self.assembly.run.episodes

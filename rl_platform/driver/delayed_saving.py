@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
 LAST_SECONDS = 120.0
+SAID_EVERY_SECONDS = 60.0
+"""How often a failure is logged, at most: a full disk fails every try, and an exact run tries often."""
 
 
 class DelayedSaving:
@@ -26,6 +28,7 @@ class DelayedSaving:
     def __init__(self, on_delay: Callable[[str], None]) -> None:
         self._on_delay = on_delay
         self._pause, self._again_at = FIRST_PAUSE_SECONDS, math.inf
+        self._failures, self._said_at = 0, -math.inf  # since the last that was saved; when it was logged
 
     @property
     def pending(self) -> bool:
@@ -46,7 +49,7 @@ class DelayedSaving:
         except CheckpointError as error:
             self._failed(error, self._pause)
             return False
-        self._pause, self._again_at = FIRST_PAUSE_SECONDS, math.inf
+        self._pause, self._again_at, self._failures = FIRST_PAUSE_SECONDS, math.inf, 0
         return True
 
     def last(self, save: Callable[[], None]) -> None:
@@ -64,7 +67,12 @@ class DelayedSaving:
                 time.sleep(FIRST_PAUSE_SECONDS)
 
     def _failed(self, error: CheckpointError, pause: float) -> None:
-        log.warning("a checkpoint is delayed, the next try is in %g s: %s", pause, error)
-        self._again_at = time.monotonic() + pause
+        now = time.monotonic()
+        self._failures += 1
+        if now - self._said_at >= SAID_EVERY_SECONDS:
+            self._said_at = now
+            so_far = f" ({self._failures} tries have failed)" if self._failures > 1 else ""
+            log.warning("a checkpoint is delayed%s, the next try is in %g s: %s", so_far, pause, error)
+        self._again_at = now + pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
         self._on_delay(str(error))

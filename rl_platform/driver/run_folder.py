@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,15 @@ LOCK, RESULT = "run.lock", "result.json"
 
 class RunFolderError(Exception):
     """The folder cannot be used; the message names it and says what to do."""
+
+
+def chosen_folder(output: str | Path | None, name: str) -> RunFolder:
+    """``output``, or ``runs/<name>`` where that is None. Raises RunFolderError where it is empty text."""
+    if output is not None and not str(output).strip():
+        raise RunFolderError(
+            f"--output is {str(output)!r}, which names no folder: give one, or leave it out for runs/{name}"
+        )
+    return RunFolder(Path("runs") / name if output is None else Path(output))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +72,19 @@ class RunFolder:
         it, and where it cannot be written.
         """
         with self._explained():
+            self._refuse_links_to_nothing()
             entries = {entry.name for entry in self.path.iterdir()} if self.path.exists() else set()
             used = bool(entries - {LOCK}) and not self._never_began(entries)
+            # One that resumes may find what a fresh volume holds, such as lost+found.
+            if used and taking != "resume" and not entries & OVERWRITTEN:
+                raise RunFolderError(
+                    f"{self.path} is not empty and holds no run (there is {_some(entries - {LOCK})}), so "
+                    "nothing is written or replaced there: choose another folder with --output"
+                )
             if used and taking == "new":
                 raise RunFolderError(
                     f"{self.path} already holds a run: continue it with --resume, replace it with "
                     "--overwrite, or choose another folder with --output"
-                )
-            if used and taking == "overwrite" and not entries & OVERWRITTEN:
-                raise RunFolderError(
-                    f"{self.path} holds files but no run: --overwrite only replaces the folder of a run"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / LOCK, "w")  # noqa: SIM115 - closed below, at the end of the run
@@ -88,6 +100,14 @@ class RunFolder:
         finally:
             (self.path / LOCK).unlink(missing_ok=True)
             lock.close()
+
+    def _refuse_links_to_nothing(self) -> None:
+        for place in (self.path, *self.path.parents):
+            if place.is_symlink() and not place.exists():
+                raise RunFolderError(
+                    f"{place} is a link to {place.readlink()}, where there is nothing: make that folder, "
+                    "remove the link, or choose another folder with --output"
+                )
 
     def _never_began(self, entries: set[str]) -> bool:
         """Whether all there is says that a run failed before its first env step."""
@@ -132,3 +152,8 @@ class RunFolder:
                 f"cannot use the run's folder {self.path}: {error.strerror or error}; "
                 "give a folder that this user can write to with --output"
             ) from error
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *others = sorted(names)
+    return f"{first} and {len(others)} more" if others else first

@@ -20,14 +20,15 @@ def schedule_of(
     """
     rules: dict[str, Callable[[int], float]] = {}
     for name in SCHEDULED:
-        initial = config.get(to_camel(name)) if isinstance(config, dict) else getattr(config, name, None)
+        field = to_camel(name)  # as a manifest spells it
+        initial = config.get(field) if isinstance(config, dict) else getattr(config, name, None)
         rule = getattr(schedules, name, None)
         if initial is None:
             if rule is not None:
-                raise ValueError(f"spec.schedules names {name}, which this algorithm does not have")
+                raise ValueError(f"spec.schedules names {field}, which this algorithm does not have")
             continue
         rules[name] = (
-            _constant(float(initial)) if rule is None else _changing(name, initial, rule, total_env_steps)
+            _constant(float(initial)) if rule is None else _changing(field, initial, rule, total_env_steps)
         )
     rules.setdefault("learning_rate", _constant(3e-4))
     return lambda env_steps: {name: value(env_steps) for name, value in rules.items()}
@@ -37,19 +38,20 @@ def _constant(value: float) -> Callable[[int], float]:
     return lambda env_steps: value
 
 
-def _changing(name: str, initial: float, rule: Any, total_env_steps: int | None) -> Callable[[int], float]:
+def _changing(field: str, initial: float, rule: Any, total_env_steps: int | None) -> Callable[[int], float]:
     if rule.kind == "constant":
         return _constant(initial)
     steps = rule.steps or total_env_steps
     if not steps:
         raise ValueError(
-            f"spec.schedules.{name} needs steps, because spec.stop.envSteps does not say when the run ends"
+            f"spec.schedules.{field} needs steps, because spec.stop.envSteps does not say when the run ends"
         )
     final = float(rule.final)
     if rule.kind == "exponential":
         if final <= 0 or initial <= 0:
             raise ValueError(
-                f"spec.schedules.{name} is exponential: final and the initial value must be above 0"
+                f"spec.schedules.{field} is exponential, from {initial:g} to {final:g}; "
+                "expected both above 0, or kind linear"
             )
         ratio = final / initial
         return lambda env_steps: float(initial * ratio ** min(1.0, env_steps / steps))

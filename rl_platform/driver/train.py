@@ -15,7 +15,7 @@ from rl_platform.driver.finished import finished
 from rl_platform.driver.outcome import Outcome
 from rl_platform.driver.promotion import promote
 from rl_platform.driver.result import Result
-from rl_platform.driver.run_folder import RunFolder, Taking
+from rl_platform.driver.run_folder import Taking, chosen_folder
 from rl_platform.driver.telemetry import endpoints_port
 from rl_platform.serving.registry_process import RegistryProcess, RegistryStopped
 from rl_platform.spec.conditions import StopReason
@@ -50,7 +50,7 @@ def train(
     job = as_job(job)
     if taking not in get_args(Taking):
         raise ValueError(f"taking is {taking!r}; expected one of {', '.join(get_args(Taking))}")
-    folder = RunFolder(Path(output) if output else Path("runs") / job.metadata.name)
+    folder = chosen_folder(output, job.metadata.name)
     outcome, phase = Outcome(job, folder), on_phase or (lambda name: None)
     drain = Drain(lambda by: phase(f"{by}: stopping at the next checkpoint (Ctrl-C again ends it at once)"))
     with folder.held(taking) as used:

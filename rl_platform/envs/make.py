@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
@@ -103,7 +104,7 @@ def load_callable(entrypoint: str, field: str) -> Callable[..., Any]:
 
 
 def _maker(spec: EnvironmentSpec, name: str) -> Callable[[], Any]:
-    wrap = _wrapping(spec)
+    wrap = _wrapping(spec, lambda env: isinstance(env, gymnasium.Env), "a gymnasium.Env")
     if spec.id is not None:
         registered = _registered(spec.id)
         limit = _limit(spec)
@@ -143,23 +144,29 @@ def _registered(name: str) -> Any:
     return found
 
 
-def _wrapping(spec: EnvironmentSpec) -> Callable[[Any], Any]:
+def _wrapping(spec: EnvironmentSpec, fits: Callable[[Any], bool], expected: str) -> Callable[[Any], Any]:
+    """All wrappers in order; raises BadEnvironment where one returns what does not fit (a lost `return`)."""
+    fields = [f"environment.wrappers[{i}].entrypoint" for i in range(len(spec.wrappers))]
     wrappers = [
-        (load_callable(wrapper.entrypoint, f"environment.wrappers[{i}].entrypoint"), dict(wrapper.kwargs))
-        for i, wrapper in enumerate(spec.wrappers)
+        (f"{field} {wrapper.entrypoint!r}", load_callable(wrapper.entrypoint, field), dict(wrapper.kwargs))
+        for field, wrapper in zip(fields, spec.wrappers, strict=True)
     ]
 
     def wrap(env: Any) -> Any:
-        for wrapper, kwargs in wrappers:
+        for title, wrapper, kwargs in wrappers:
             env = wrapper(env, **kwargs)
+            if not fits(env):
+                made = "None" if env is None else repr(type(env))
+                raise BadEnvironment(f"{title} returned {made}; expected {expected} (check its return)")
         return env
 
     return wrap
 
 
 def _vector(spec: EnvironmentSpec, name: str, num_envs: int) -> Any:
-    wrap = _wrapping(spec)
-    try:
+    kind = gymnasium.vector.VectorEnv
+    wrap = _wrapping(spec, lambda env: isinstance(env, kind), "a gymnasium.vector.VectorEnv")
+    with _blamed(name):
         if spec.id is not None:
             registered = _registered(spec.id)
             mode = "vector_entry_point" if registered.vector_entry_point else "sync"
@@ -173,11 +180,7 @@ def _vector(spec: EnvironmentSpec, name: str, num_envs: int) -> Any:
                     "limit in environment.kwargs"
                 )
             env = make(num_envs=num_envs, **spec.kwargs)
-    except BadEnvironment:
-        raise
-    except RAISED as error:
-        raise fault_at(name, 0, "start", error) from error
-    if not isinstance(env, gymnasium.vector.VectorEnv):
+    if not isinstance(env, kind):
         raise BadEnvironment(
             f"environment {name!r} made {type(env)!r}; expected a gymnasium.vector.VectorEnv, as "
             "environment.vectorized is set"
@@ -186,7 +189,8 @@ def _vector(spec: EnvironmentSpec, name: str, num_envs: int) -> Any:
         raise BadEnvironment(
             f"environment {name!r} made {env.num_envs} environments; expected num_envs={num_envs}"
         )
-    return wrap(env)
+    with _blamed(name):
+        return wrap(env)
 
 
 def _pettingzoo(
@@ -197,13 +201,13 @@ def _pettingzoo(
         raise BadEnvironment(f"environment.kind {spec.kind!r} is unknown{_near(spec.kind, kinds)}")
     if spec.entrypoint is None:
         raise BadEnvironment(f"environment.kind {spec.kind} needs an environment.entrypoint, not an id")
-    make_one, wrap = load_callable(spec.entrypoint, "environment.entrypoint"), _wrapping(spec)
+    make_one = load_callable(spec.entrypoint, "environment.entrypoint")
+    # Of either kind: a wrapper may turn one into the other, and what comes out last is looked at below.
+    wrap = _wrapping(spec, _has_agents, "an environment of PettingZoo")
 
     def make() -> Any:
-        try:
+        with _blamed(name):
             env = wrap(make_one(**spec.kwargs))
-        except RAISED as error:
-            raise fault_at(name, 0, "start", error) from error
         _refuse_other_kind(spec, name, env)
         return env
 
@@ -213,6 +217,10 @@ def _pettingzoo(
         from rl_platform.envs.pettingzoo_aec_adapter import AecAdapter as Adapter  # type: ignore[assignment]
     limit, size = spec.max_episode_steps, spec.max_set_size
     return Adapter(make, num_envs, policies, name=name, max_episode_steps=limit, max_set_size=size)
+
+
+def _has_agents(env: Any) -> bool:
+    return all(hasattr(env, part) for part in ("possible_agents", "step"))
 
 
 def _refuse_other_kind(spec: EnvironmentSpec, name: str, env: Any) -> None:
@@ -228,6 +236,17 @@ def _refuse_other_kind(spec: EnvironmentSpec, name: str, env: Any) -> None:
             f"environment.entrypoint {name!r} made {type(env)!r}, {problem}; expected a {expected}, as "
             f"environment.kind is {spec.kind} (check environment.kind)"
         )
+
+
+@contextmanager
+def _blamed(name: str) -> Iterator[None]:
+    """What is raised within is the environment's fault, save for what the job must say differently."""
+    try:
+        yield
+    except BadEnvironment:
+        raise
+    except RAISED as error:
+        raise fault_at(name, 0, "start", error) from error
 
 
 def _limit(spec: EnvironmentSpec) -> dict[str, Any]:

@@ -4,12 +4,14 @@ run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from rl_platform.execution.counters import Counters
 from rl_platform.execution.episodes import EpisodeWindow
 from rl_platform.models.filters import PolicyFilters
 from rl_platform.workers.group import WorkerGroup
@@ -54,6 +56,11 @@ class Run:
     exploration: Callable[[int, int], Mapping[str, Any]] = lambda env_steps, environments: {}
     scheduled_at_workers: bool = False  # they compute gradients, and need what the schedule says
     episodes: EpisodeWindow = field(default_factory=EpisodeWindow)
+    ends_at: tuple[float, float] = (math.inf, math.inf)  # env steps, updates
+
+    def over(self, counters: Counters) -> bool:
+        """Whether the run has all the env steps or updates that it is to have."""
+        return counters.env_steps >= self.ends_at[0] or counters.updates >= self.ends_at[1]
 
     def knobs(self, policy: str, env_steps: int) -> dict[str, Any]:
         """Everything published with a policy besides its weights: filters, exploration, schedules."""

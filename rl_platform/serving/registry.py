@@ -78,7 +78,7 @@ def current_champion(
     """
     from mlflow.exceptions import MlflowException
 
-    client = _client(tracking_uri)
+    client = client_at(tracking_uri)
     try:
         version = client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
@@ -105,7 +105,7 @@ def download(tracking_uri: str, uri: str, folder: str | Path | None = None) -> P
 
     try:
         # MLflow resolves models:/ in its global store, whatever the arguments say: so it is resolved here.
-        stored = location(_client(tracking_uri), uri)
+        stored = location(client_at(tracking_uri), uri)
         path = artifacts.download_artifacts(
             stored, dst_path=str(folder) if folder else None, tracking_uri=tracking_uri
         )
@@ -144,7 +144,7 @@ def register(
 
     # An SQL registry looks up the model that a version is made of in MLflow's global store.
     mlflow.set_tracking_uri(tracking_uri)
-    client = _client(tracking_uri)
+    client = client_at(tracking_uri)
     identity = {
         "rlplatform.job.uid": job_uid,
         "rlplatform.checkpoint.digest": checkpoint_digest,
@@ -193,7 +193,7 @@ def promotion(
     return CHALLENGER, f"{title} stays: it {figures}"
 
 
-def _client(tracking_uri: str) -> MlflowClient:
+def client_at(tracking_uri: str) -> MlflowClient:
     """Raises RegistryError where the database is not there: MLflow would make one wherever a typo leads."""
     from mlflow import MlflowClient
 

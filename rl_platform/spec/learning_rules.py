@@ -13,6 +13,7 @@ from rl_platform.spec.running import Schedules
 
 _WITH_MINIBATCHES = ("ppo", "appo", "ddppo")
 _WITH_REPLAY = ("dqn", "apex")
+_MAY_BE_ZERO = ("entropyCoefficient",)  # of the fields that may be scheduled
 
 
 def learning_rules() -> list[CelRule]:
@@ -111,16 +112,23 @@ def _schedule_rules() -> Iterator[CelRule]:
             f"{absent} || {schedule}.kind == 'constant' || has({schedule}.steps) || has(self.stop.envSteps)",
             "is not set, and neither is stop.envSteps; set steps here, or stop.envSteps",
         )
-        for name in _algorithms_without(field):
-            yield CelRule(
-                path,
-                f"{absent} || !has(self.algorithm.{name})",
-                f"algorithm.{name} has no such field; remove it",
-            )
+        for name, fields in _fields_of_algorithms():
+            own = f"self.algorithm.{name}"
+            if field not in fields:
+                yield CelRule(
+                    path, f"{absent} || !has({own})", f"algorithm.{name} has no such field; remove it"
+                )
+            elif field in _MAY_BE_ZERO:
+                yield CelRule(
+                    f"{path}.kind",
+                    f"{absent} || {schedule}.kind != 'exponential' || !has({own}) || {own}.{field} > 0.0",
+                    f"is exponential, and algorithm.{name}.{field} is 0, from where that leads nowhere; "
+                    f"kind linear, or {field} above 0",
+                )
 
 
-def _algorithms_without(field: str) -> Iterator[str]:
+def _fields_of_algorithms() -> Iterator[tuple[str, list[str]]]:
     for name, info in AlgorithmSpec.model_fields.items():
         model = next(it for it in info.annotation.__args__ if it is not type(None))  # type: ignore[union-attr]
-        if model is not Custom and field not in names_of(model):
-            yield info.alias or name
+        if model is not Custom:
+            yield info.alias or name, names_of(model)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from rl_platform.spec import patterns
+from rl_platform.spec.algorithm_fields import Coefficient, RateInTheEnd
 from rl_platform.spec.fields import Fault, Return, Seconds, Seed, SpecModel, Steps, Text, Uri
 
 CHECKPOINT_SECONDS = 60.0
@@ -23,10 +24,17 @@ class PlateauSpec(SpecModel):
 
 
 class StopSpec(SpecModel):
-    """The run ends when one of these holds after an iteration: for ppo, after batchSize env steps."""
+    """The run ends when one of these holds after an iteration: for ppo and ddppo, after batchSize env steps;
+    for the others, each 1,024, but dqn and apex look at envSteps and updates whenever they have learned.
+    """
 
-    env_steps: Steps | None = Field(default=None, description="Env steps over all lanes and attempts.")
-    updates: Steps | None = Field(default=None, description="Updates of the learner.")
+    env_steps: Steps | None = Field(
+        default=None, description="Env steps over all lanes and attempts; a fragment or batch is finished."
+    )
+    updates: Steps | None = Field(
+        default=None,
+        description="Updates of the learner; dqn and apex make all that are due for a fragment at once.",
+    )
     episode_return: Return | None = Field(default=None, description="Mean return of the last 100 episodes.")
     wall_seconds: Seconds | None = Field(default=None, description="Time spent running, over all attempts.")
     plateau: PlateauSpec | None = Field(default=None, description="The return stands still.")
@@ -44,7 +52,7 @@ class Schedule(SpecModel):
     kind: Literal["linear", "exponential", "constant"] = Field(
         default="linear", description="Shape of the way."
     )
-    final: Annotated[float, Field(ge=0, le=1e6)] = Field(default=0.0, description="Value at the end.")
+    final: Coefficient = Field(default=0.0, description="Value at the end.")
     steps: Steps | None = Field(default=None, description="Env steps of the way; absent: stop.envSteps.")
 
     def faults(self) -> Iterator[Fault]:
@@ -54,11 +62,17 @@ class Schedule(SpecModel):
             )
 
 
+class RateSchedule(Schedule):
+    """From the algorithm's own value to ``final``, by env steps; both are at most 10."""
+
+    final: RateInTheEnd = Field(default=0.0, description="Value at the end.")
+
+
 class Schedules(SpecModel):
     """Fields of the algorithm that change over time."""
 
-    learning_rate: Schedule | None = Field(default=None, description="Of algorithm.*.learningRate.")
-    clip_range: Schedule | None = Field(default=None, description="Of algorithm.*.clipRange.")
+    learning_rate: RateSchedule | None = Field(default=None, description="Of algorithm.*.learningRate.")
+    clip_range: RateSchedule | None = Field(default=None, description="Of algorithm.*.clipRange.")
     entropy_coefficient: Schedule | None = Field(
         default=None, description="Of algorithm.*.entropyCoefficient."
     )

@@ -68,9 +68,16 @@ def _policy_faults(job: TrainingJobSpec) -> Iterator[Fault]:
 def _schedule_faults(job: TrainingJobSpec) -> Iterator[Fault]:
     name, config = job.algorithm.selected
     for field, schedule in job.schedules.members().items():
-        known = type(config).model_fields
-        if not isinstance(config, Custom) and field not in {info.alias for info in known.values()}:
+        known = {info.alias: key for key, info in type(config).model_fields.items()}
+        if not isinstance(config, Custom) and field not in known:
             yield Fault(("schedules", field), f"algorithm.{name} has no such field", "remove it")
+        # The fields of a custom algorithm are known to the driver only.
+        if schedule.kind == "exponential" and getattr(config, known.get(field, ""), None) == 0:
+            yield Fault(
+                ("schedules", field, "kind"),
+                f"is exponential, and algorithm.{name}.{field} is 0, from where that leads nowhere",
+                f"kind linear, or {field} above 0",
+            )
         if schedule.steps is None and job.stop.env_steps is None and schedule.kind != "constant":
             hint = "set steps here, or stop.envSteps"
             yield Fault(("schedules", field, "steps"), "is not set, and neither is stop.envSteps", hint)

@@ -68,6 +68,22 @@ def test_evaluate_plays_the_registered_model(workplace: Path, tracked: Process) 
     assert json.loads(ran.stdout.splitlines()[-1])["episodes"] == 2
 
 
+def test_evaluate_finds_the_environment_of_a_registered_model_without_its_runs_folder(
+    workplace: Path, tracked: Process, tmp_path: Path
+) -> None:
+    del tracked
+    store = f"--tracking-uri=sqlite:///{workplace / 'runs' / 'cartpole-ppo' / 'mlflow.db'}"
+    for source in ("models:/cartpole-ppo@champion", "models:/cartpole-ppo/1"):
+        ran = rlp(tmp_path, "evaluate", source, store, "--episodes", "2", "--json")
+        assert ran.returncode == 0, ran.stderr
+        assert json.loads(ran.stdout.splitlines()[-1])["episodes"] == 2
+    assert list(tmp_path.iterdir()) == []
+    for source in ("models:/cartpole-ppo@nobody", "models:/nothing@champion", "models:/cartpole-ppo/9"):
+        ran = rlp(tmp_path, "evaluate", source, store)
+        assert ran.returncode == 2
+        assert f"there is no {source} in the registry at sqlite:///" in ran.stderr
+
+
 def test_flush_finds_that_mlflow_has_all_and_repeats_nothing(workplace: Path, tracked: Process) -> None:
     del tracked
     said = [rlp(workplace, "flush", "runs/cartpole-ppo") for _ in range(2)]

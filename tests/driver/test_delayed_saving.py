@@ -98,6 +98,32 @@ def test_it_is_not_tried_again_before_a_pause_is_over() -> None:
     assert said == ["away"] * 5
 
 
+def test_what_fails_again_and_again_is_logged_once_a_minute_with_how_often(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("rl_platform.driver.delayed_saving.time.monotonic", lambda: now)
+
+    def full() -> None:
+        raise CheckpointError("no space left")
+
+    heard: list[str] = []
+    saving = DelayedSaving(heard.append)
+    for _ in range(50):  # 150 s
+        saving.scheduled(full)
+        now += 3.0
+    assert [record.getMessage() for record in caplog.records] == [
+        "a checkpoint is delayed, the next try is in 5 s: no space left",
+        "a checkpoint is delayed (21 tries have failed), the next try is in 60 s: no space left",
+        "a checkpoint is delayed (41 tries have failed), the next try is in 60 s: no space left",
+    ]
+    assert len(heard) == 50, "the status says it at once, and as long as it is so"
+    saving.scheduled(lambda: None)
+    now += 60.0
+    saving.scheduled(full)
+    assert "(" not in caplog.records[-1].getMessage(), "the count begins anew"
+
+
 def test_a_run_that_another_one_has_taken_over_does_not_go_on() -> None:
     def stale() -> None:
         raise StaleAttempt("attempt 2 has taken over")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,22 @@ def broken() -> gymnasium.Env[Any, Any]:
 
 def not_an_environment() -> int:
     return 3
+
+
+def kept(env: Any) -> Any:
+    return env
+
+
+def forgetful(env: Any) -> None:
+    """A wrapper that lost its `return`."""
+
+
+def counting(env: Any) -> int:
+    return 3
+
+
+def failing(env: Any) -> Any:
+    raise ValueError("no licence")
 
 
 def test_a_registered_id_is_made_with_its_time_limit() -> None:
@@ -119,6 +136,43 @@ def test_a_step_limit_replaces_the_registered_one() -> None:
 def test_what_cannot_be_made_says_which_field_and_what_would_be_right(spec: Spec, problem: str) -> None:
     with pytest.raises(BadEnvironment, match=problem):
         make_adapter(spec, 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (Spec(id="CartPole-v1"), "a gymnasium.Env"),
+        (Spec(entrypoint="tests.envs.chains:ChainEnv"), "a gymnasium.Env"),
+        (Spec(id="CartPole-v1", vectorized=True), "a gymnasium.vector.VectorEnv"),
+        (
+            Spec(kind="pettingzooParallel", entrypoint="tests.envs.test_pettingzoo_adapter:Scripted"),
+            "an environment of PettingZoo",
+        ),
+        (
+            Spec(kind="pettingzooAec", entrypoint="tests.envs.test_pettingzoo_aec_adapter:Turns"),
+            "an environment of PettingZoo",
+        ),
+    ],
+)
+def test_a_wrapper_that_forgot_its_return_is_named(spec: Spec, expected: str) -> None:
+    keep = Wrapper("tests.envs.test_make:kept")
+    for wrapper, made in (("forgetful", "None"), ("counting", "<class 'int'>")):
+        spec.wrappers = (keep, Wrapper(f"tests.envs.test_make:{wrapper}"), keep)
+        problem = (
+            f"environment.wrappers[1].entrypoint 'tests.envs.test_make:{wrapper}' returned {made}; "
+            f"expected {expected} (check its return)"
+        )
+        with pytest.raises(BadEnvironment, match=re.escape(problem)):
+            make_adapter(spec, 1)
+
+
+def test_a_wrapper_that_raises_is_the_environments_fault() -> None:
+    for vectorized in (False, True):
+        spec = Spec(
+            id="CartPole-v1", vectorized=vectorized, wrappers=(Wrapper("tests.envs.test_make:failing"),)
+        )
+        with pytest.raises(EnvironmentFault, match=r"number 0, start, .*raised ValueError: no licence"):
+            make_adapter(spec, 1)
 
 
 def test_a_constructor_that_raises_is_the_environments_fault() -> None:

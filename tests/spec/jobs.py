@@ -209,6 +209,22 @@ def _mend_replay(document: Document) -> Document:
     return {**document, "shards": 1} if document.get("placement", "driver") == "driver" else document
 
 
+def _mend_schedules(document: Document, name: str) -> None:
+    if name == "custom":
+        known = {info.alias for info in running.Schedules.model_fields.values()}
+    else:
+        known = {info.alias for info in ALGORITHMS[name].model_fields.values()}
+    document["schedules"] = {
+        field: {"steps": 1000, **schedule}
+        for field, schedule in document["schedules"].items()
+        if field in known
+    }
+    entropy = document["schedules"].get("entropyCoefficient", {})
+    if name != "custom" and entropy.get("kind") == "exponential":
+        own = document["algorithm"][name]
+        own["entropyCoefficient"] = own.get("entropyCoefficient") or 1e-9
+
+
 def _mend_spec(document: Document) -> Document:
     algorithm = document["algorithm"]
     (name,) = algorithm
@@ -232,13 +248,8 @@ def _mend_spec(document: Document) -> Document:
         document["policies"] = _distinct(document["policies"])
         if document["policies"]:
             document["policies"][0]["trained"] = True
-    known = {info.alias for info in ALGORITHMS[name].model_fields.values()}
     if "schedules" in document:
-        document["schedules"] = {
-            field: {"steps": 1000, **schedule}
-            for field, schedule in document["schedules"].items()
-            if name == "custom" or field in known
-        }
+        _mend_schedules(document, name)
     return document
 
 
@@ -259,6 +270,7 @@ MENDS: dict[type[fields.SpecModel], Callable[[Document], Document]] = {
     running.CheckpointSpec: _mend_checkpoint,
     running.EvaluationSpec: _mend_evaluation,
     running.Schedule: _mend_schedule,
+    running.RateSchedule: _mend_schedule,
     running.StopSpec: lambda it: {"updates": 5, **it},
     training_job.TrainingJobSpec: _mend_spec,
 }

@@ -200,10 +200,14 @@ def _about_schedules() -> Iterator[RuleCase]:
 
     unbounded = {"stop": {"updates": 5}}
     for field in ("learningRate", "clipRange", "entropyCoefficient"):
+        above_zero = _ppo(entropyCoefficient=0.1)
         yield RuleCase(
             f"schedules.{field}.final",
             "never reaches 0",
-            [schedule(field, kind="exponential", final=1e-9), schedule(field, kind="linear", final=0)],
+            [
+                {**schedule(field, kind="exponential", final=1e-9), **above_zero},
+                schedule(field, kind="linear", final=0),
+            ],
             [schedule(field, kind="exponential"), schedule(field, kind="exponential", final=0.0)],
         )
         yield RuleCase(
@@ -230,6 +234,21 @@ def _about_schedules() -> Iterator[RuleCase]:
             [
                 {**schedule("clipRange"), "algorithm": {name: {}}},
                 {**schedule("clipRange", kind="constant"), "algorithm": {name: {}}},
+            ],
+        )
+    rising = schedule("entropyCoefficient", kind="exponential", final=1)
+    for name in ("ppo", "a2c", "a3c", "impala", "appo", "ddppo"):
+        yield RuleCase(
+            "schedules.entropyCoefficient.kind",
+            f"algorithm.{name}.entropyCoefficient is 0",
+            [
+                {**rising, "algorithm": {name: {"entropyCoefficient": 1e-9}}},
+                {**schedule("entropyCoefficient", final=1), "algorithm": {name: {"entropyCoefficient": 0}}},
+                {**rising, "algorithm": {"custom": {"entrypoint": "mine"}}},
+            ],
+            [
+                {**rising, "algorithm": {name: {"entropyCoefficient": 0}}},
+                {**rising, "algorithm": {name: {"entropyCoefficient": 0.0}}},
             ],
         )
     for field, name in product(("clipRange", "entropyCoefficient"), ("dqn", "apex")):

@@ -134,8 +134,9 @@ def test_a_field_is_explained_by_its_own_words_and_those_of_its_model() -> None:
     )
     assert "arXiv 1707.06347" in NODES[".spec.algorithm.ppo"]["description"]
     assert NODES[".spec.stop"]["description"] == (
-        "When the run is over. The run ends when one of these holds after an iteration: for ppo, after "
-        "batchSize env steps."
+        "When the run is over. The run ends when one of these holds after an iteration: for ppo and ddppo, "
+        "after batchSize env steps; for the others, each 1,024, but dqn and apex look at envSteps and "
+        "updates whenever they have learned."
     )
     assert not [path for path, node in NODES.items() if re.search(r"\n|  ", node.get("description", ""))]
 
@@ -215,3 +216,13 @@ def test_types_become_schemas(kind: Any, schema: Node) -> None:
 def test_an_object_schema_is_made_anew_each_time() -> None:
     object_schema()["properties"].clear()
     assert object_schema()["properties"].keys() >= {"spec", "status"}
+
+
+def test_a_schedule_ends_within_the_bounds_of_its_field() -> None:
+    spec = object_schema()["properties"]["spec"]["properties"]
+    for field, schedule in spec["schedules"]["properties"].items():
+        owners = [
+            it["properties"] for it in spec["algorithm"]["properties"].values() if field in it["properties"]
+        ]
+        assert owners
+        assert {it[field]["maximum"] for it in owners} == {schedule["properties"]["final"]["maximum"]}, field

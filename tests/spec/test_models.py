@@ -196,6 +196,11 @@ RULES: list[tuple[dict[str, Any], str, str]] = [
         "is not set, and neither is stop.envSteps",
     ),
     ({"schedules.learningRate": {"kind": "exponential"}}, "schedules.learningRate.final", "never reaches 0"),
+    (
+        {"schedules.entropyCoefficient": {"kind": "exponential", "final": 1}},
+        "schedules.entropyCoefficient.kind",
+        "algorithm.ppo.entropyCoefficient is 0",
+    ),
     ({"runtime.env": [{"name": "A"}]}, "runtime.env.0", "neither value nor secret is set"),
     (
         {"runtime.env": [{"name": "A", "value": "", "secret": {"name": "s", "key": "k"}}]},
