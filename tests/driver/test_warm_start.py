@@ -165,6 +165,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attempt, "evaluate", worse)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow itself sets it where a server is chosen
         result = train(
             job(
                 TEAM,
