@@ -28,8 +28,9 @@ def own_traceback(error: BaseException | None) -> str:
         passed.append(error)
     if isinstance(error, RemoteTraceback):
         return _own_part(*_taken_apart(str(error.args[0])))
+    # One by one: together the repeated frames of a recursion would be folded into one.
     summary = traceback.extract_tb(error.__traceback__)
-    frames = list(zip((frame.filename for frame in summary), summary.format(), strict=True))
+    frames = [(it.filename, "".join(traceback.StackSummary.from_list([it]).format())) for it in summary]
     return _own_part(frames, "".join(traceback.format_exception_only(error)))
 
 

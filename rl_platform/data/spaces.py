@@ -54,7 +54,7 @@ class ActionSpace:
     start: tuple[int, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
-    box_dtype: str = "float32"
+    box_dtype: str = field(default="float32", compare=False)  # says nothing of what was learned
 
     @property
     def size(self) -> int:
@@ -81,8 +81,12 @@ class ActionSpace:
 def in_dtype(actions: np.ndarray, dtype: np.dtype[Any] | str) -> np.ndarray:
     """Actions in the environment's scale as numbers of its dtype: the nearest ones where those are whole."""
     dtype = np.dtype(dtype)
+    if dtype.kind in "iub" and actions.dtype.kind == "f":
+        actions = np.rint(actions.astype(np.float64))
     if dtype.kind in "iu" and actions.dtype.kind == "f":
-        actions = np.rint(actions)
+        limits = np.iinfo(dtype)
+        top = float(limits.max)
+        actions = actions.clip(limits.min, top if top <= limits.max else np.nextafter(top, 0.0))
     return actions.astype(dtype, copy=False)
 
 

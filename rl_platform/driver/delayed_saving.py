@@ -50,6 +50,7 @@ class DelayedSaving:
             self._failed(error, self._pause)
             return False
         self._pause, self._again_at, self._failures = FIRST_PAUSE_SECONDS, math.inf, 0
+        self._said_at = -math.inf
         return True
 
     def last(self, save: Callable[[], None]) -> None:

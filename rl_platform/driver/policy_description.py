@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rl_platform.data.spaces import Spaces
 from rl_platform.driver.building import Assembly
 from rl_platform.driver.fixed_fields import changed_fields
 from rl_platform.spec.model import ModelSpec
@@ -40,8 +41,10 @@ def refuse_other_policies(
         if name not in described:
             raise ValueError(f"it has no policy {name}, only {', '.join(sorted(described))}")
         then, now = described[name], describe(assembly, name)
+        saved = {"spaces": Spaces.from_json(then["spaces"]), "kind": then["kind"]}
+        own = {"spaces": assembly.policies[name].spaces, "kind": now["kind"]}
         for part in ("spaces", "kind"):
-            if then[part] != now[part]:
+            if saved[part] != own[part]:
                 raise ValueError(f"policy {name} had other {part}: {then[part]} then, {now[part]} now")
         changed = changed_fields(network_fields(then["model"]), network_fields(now["model"]))
         if changed:

@@ -100,7 +100,13 @@ def _draw(kind: str, rng: np.random.Generator, shape: tuple[int, int]) -> np.nda
 
 def _in_dtype(actions: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """As `rl_platform.data.spaces.in_dtype`: the nearest of whole numbers."""
-    return (np.rint(actions) if dtype.kind in "iu" else actions).astype(dtype)
+    if dtype.kind in "iub":
+        actions = np.rint(actions.astype(np.float64))
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        below = np.nextafter(float(limits.max), 0.0)
+        actions = np.clip(actions, limits.min, limits.max if float(limits.max) <= limits.max else below)
+    return actions.astype(dtype)
 
 
 def _refuse_rows_without_action(mask: np.ndarray, action: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ def decode_fragment(document: dict[str, Any], arrays: Tree) -> Fragment:
         [Episode(*each) for each in document["episodes"]],
         Abandoned(*document["abandoned"]),
         decode_moments(document["moments"], arrays),
-        ticks=document["ticks"],
+        ticks=document.get("ticks", 0),
     )
 
 

@@ -147,7 +147,8 @@ class WorkerGroup:
             raise self._lost(request, report.message, report)
         member = self.members.by_number.get(request.worker)
         if member is not None and member.actor is request.actor:
-            member.sequence, member.record.failures = member.sequence + 1, 0
+            member.sequence += 1
+            member.record.brought(time.monotonic())
         fragment = fragment_of(report, request.data)
         if self.first_step_at is None:
             self.first_step_at = time.perf_counter() - fragment.seconds

@@ -33,6 +33,12 @@ class Record:
     failures: int = 0  # in a row, without a fragment between
     restarts: int = 0  # in a row, without a sound life between
 
+    def brought(self, now: float) -> None:
+        """Note a fragment."""
+        self.failures = 0
+        if now - self.made > SOUND_SECONDS:
+            self.restarts = 0
+
     def lost(self, now: float) -> float:
         """Note a loss. Seconds until it may be made again."""
         if now - self.made > SOUND_SECONDS:

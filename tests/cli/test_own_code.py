@@ -62,6 +62,14 @@ def test_the_way_through_the_platform_to_an_error_raised_on_purpose_is_left_out(
         assert trace.splitlines()[-1].startswith(f"{type(here).__name__}: ")
 
 
+def test_a_recursion_without_end_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "deep.py"
+    file.write_text("def deep(n):\n    return deep(n + 1)\ndeep(0)")
+    trace = own_traceback(raised(file.read_text(), str(file)))
+    assert trace.splitlines()[-1].startswith("RecursionError: ")
+    assert trace.count(f'File "{file}"') >= 2
+
+
 def test_causes_that_go_round_in_a_circle_end() -> None:
     error = ValueError("mine")
     error.__cause__ = error

@@ -23,7 +23,7 @@ from gymnasium.spaces import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl_platform.data.spaces import Leaf
+from rl_platform.data.spaces import Leaf, Spaces
 from rl_platform.envs.faults import FieldFault
 from rl_platform.envs.gymnasium_adapter import GymnasiumAdapter
 from rl_platform.envs.observation_writer import observation_writer
@@ -136,6 +136,12 @@ def test_an_unsupported_action_is_refused(space: Space[Any]) -> None:
         (Box(-np.inf, np.inf, (2,), np.float64), np.array([[0.5, 9]], np.float32), [[0.5, 9]]),
         (Box(0, 3, (2,), np.int32), np.array([[0.6, 2.4]], np.float32), [[1, 2]]),
         (Box(-3, 0, (2,), np.int8), np.array([[-0.6, -2.4]], np.float32), [[-1, -2]]),
+        (Box(0, 255, (2,), np.uint8), np.array([[255, 0]], np.float32), [[255, 0]]),
+        (
+            Box(-(2**31), 2**31 - 1, (2,), np.int32),
+            np.array([[2**31, -(2**31)]], np.float32),
+            [[2**31 - 1, -(2**31)]],
+        ),
     ],
 )
 def test_actions_reach_environments_as_their_space_has_them(
@@ -144,6 +150,13 @@ def test_actions_reach_environments_as_their_space_has_them(
     actions = action_list(space)(stored)
     assert [np.asarray(action).tolist() for action in actions] == taken
     assert all(space.contains(action) or space.contains(np.int64(action)) for action in actions)
+
+
+def test_the_dtype_of_a_box_is_saved_and_makes_no_other_policy() -> None:
+    saved = Spaces({}, action_space(Box(0, 3, (2,), np.int32))).to_json()
+    assert Spaces.from_json(saved).action.env_dtype == "int32"
+    del saved["action"]["box_dtype"]
+    assert Spaces.from_json(saved) == Spaces({}, action_space(Box(0, 3, (2,), np.int32)))
 
 
 SPACES = st.deferred(

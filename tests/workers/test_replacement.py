@@ -82,3 +82,14 @@ def test_fragments_between_do_not_keep_a_run_alive_in_which_no_worker_lives() ->
         refuse_hopeless("killed", None, everyone)
     everyone[0].record = Record()
     refuse_hopeless("killed", None, everyone)
+
+
+def test_who_has_brought_a_fragment_after_a_sound_life_is_no_reason_to_give_up() -> None:
+    everyone = [One(), One()]
+    for each in everyone:
+        each.record.restarts = GIVE_UP_SHORT_LIVES
+    everyone[0].record.brought(everyone[0].record.made + SOUND_SECONDS - 1)
+    with pytest.raises(WorkersLost):
+        refuse_hopeless("killed", None, everyone)
+    everyone[0].record.brought(everyone[0].record.made + SOUND_SECONDS + 1)
+    refuse_hopeless("killed", None, everyone)
