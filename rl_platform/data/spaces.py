@@ -83,10 +83,10 @@ def in_dtype(actions: np.ndarray, dtype: np.dtype[Any] | str) -> np.ndarray:
     dtype = np.dtype(dtype)
     if dtype.kind in "iub" and actions.dtype.kind == "f":
         actions = np.rint(actions.astype(np.float64))
-    if dtype.kind in "iu" and actions.dtype.kind == "f":
-        limits = np.iinfo(dtype)
-        top = float(limits.max)
-        actions = actions.clip(limits.min, top if top <= limits.max else np.nextafter(top, 0.0))
+        if dtype.kind != "b":
+            limits = np.iinfo(dtype)
+            top = float(limits.max)  # of 64 bits it is rounded up, to what the dtype does not hold
+            actions = actions.clip(limits.min, top if top <= limits.max else np.nextafter(top, 0.0))
     return actions.astype(dtype, copy=False)
 
 

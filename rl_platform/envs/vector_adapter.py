@@ -109,9 +109,7 @@ class VectorAdapter:
 
     def _env_actions(self, actions: np.ndarray) -> np.ndarray:
         """A copy, because an environment may keep it; harmless where the environment resets instead."""
-        copied = in_dtype(actions, self._neutral.dtype)
-        if copied is actions:
-            copied = actions.copy()
+        copied = np.array(in_dtype(actions, self._neutral.dtype))
         if self._resetting.any():
             copied[self._resetting] = self._neutral
         return copied

@@ -112,7 +112,7 @@ def registry_of(uri: str) -> str:
     if "mlflow" in sys.modules:
         import mlflow
 
-        if mlflow.is_tracking_uri_set():  # type: ignore[no-untyped-call]
+        if mlflow.is_tracking_uri_set():  # type: ignore[no-untyped-call]  # it has no annotation
             return str(mlflow.get_tracking_uri())
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return os.environ["MLFLOW_TRACKING_URI"]

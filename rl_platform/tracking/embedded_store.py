@@ -45,7 +45,8 @@ def _fill(uri: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     try:
-        SqlAlchemyStore(uri, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]  # MLflow has none
+        # MLflow has no annotation for it.
+        SqlAlchemyStore(uri, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]
     finally:
         # MLflow keeps connections by URI, and the next attempt would write to a file that is removed.
         engine = SqlAlchemyStore._engine_map.pop(uri, None)

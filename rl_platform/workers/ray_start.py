@@ -103,8 +103,8 @@ def _in_sessions_of_their_own() -> Iterator[None]:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **{**options, "start_new_session": True})
 
-    of_ray.ConsolePopen = Apart  # type: ignore[misc]  # a class is replaced
+    of_ray.ConsolePopen = Apart  # type: ignore[misc]  # mypy: a class is no variable
     try:
         yield
     finally:
-        of_ray.ConsolePopen = starter  # type: ignore[misc]  # likewise
+        of_ray.ConsolePopen = starter  # type: ignore[misc]  # as above

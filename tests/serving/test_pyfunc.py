@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl_platform.data.spaces import ActionSpace, Leaf, Spaces
+from rl_platform.data.spaces import ActionSpace, Leaf, Spaces, in_dtype
 from rl_platform.models.build import build_policy, initial_knobs
+from rl_platform.serving import pyfunc_model
 from rl_platform.serving.bundle import open_bundle
 from rl_platform.serving.mlflow_model import save_model
 from rl_platform.serving.pyfunc_model import OnnxPolicy, answer
@@ -218,3 +219,14 @@ def test_a_signature_names_every_leaf_and_the_state() -> None:
     assert {name for name in shapes if name.startswith("state/")} == {
         f"state/{path}" for path in mine.policy.net.state
     }
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint64", "bool", "float32", "float64"])
+def test_the_model_gives_actions_in_the_same_dtype_and_limits_as_the_library(dtype: str) -> None:
+    actions = np.array([0.4, 0.6, 8.5, 255.0, 2.0**31, 2.0**63, 2.0**64], np.float32)
+    ours = in_dtype(actions, dtype)
+    theirs = pyfunc_model._in_dtype(actions, np.dtype(dtype))
+    assert theirs.dtype == ours.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(theirs, ours)
+    if ours.dtype.kind in "iu":
+        assert (ours >= 0).all()  # none has overflown
