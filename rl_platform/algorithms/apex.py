@@ -44,7 +44,7 @@ def plan(run: Run, cfg: spec.ApeX) -> Plan:
         op.update_priorities(run),
         op.update_target_network(run, every=op.Every(updates=cfg.target_update_every)),
         op.publish_weights(run, every=op.Every(updates=cfg.publish_every)),
-        op.report(run, every=op.Every(env_steps=1024), at_end=True),
+        op.report(run, every=op.Every(env_steps=1024)),
     )
     pace = op.EnvStepsPerUpdate(cfg.train_every, "store", "learn", cfg.learning_starts, "feed", ahead)
     return op.concurrently(store=store, feed=feed, learn=learn, output="learn", pace=pace)

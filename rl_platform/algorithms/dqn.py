@@ -107,7 +107,7 @@ def plan(run: Run, cfg: spec.DQN) -> Plan:
         *([op.update_priorities(run)] if priority else []),
         op.update_target_network(run, every=op.Every(updates=cfg.target_update_every)),
         op.publish_weights(run),
-        op.report(run, every=op.Every(env_steps=1024), at_end=True),
+        op.report(run, every=op.Every(env_steps=1024)),
     )
     pace = op.EnvStepsPerUpdate(cfg.train_every, sample="store", learn="learn", after=cfg.learning_starts)
     return op.concurrently(store=store, learn=learn, output="learn", pace=pace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import warnings
 from pathlib import Path
@@ -12,6 +11,7 @@ from rl_platform.cli.errors import Refused, failed, load_job
 from rl_platform.cli.progress_line import ProgressLine
 from rl_platform.driver.result import Result
 from rl_platform.driver.run_folder import RunFolderError, Taking
+from rl_platform.driver.settled import settled
 from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.spec.driver_protocol import ExitCode
 from rl_platform.spec.training_job import TrainingJob
@@ -28,14 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     line = ProgressLine(job.spec.stop)
     quiet = arguments.quiet
     warnings.formatwarning = _warning
-    gc.freeze()  # what the imports made stays: no need to look it through again and again
     try:
         result = train(
             job,
             arguments.output,
             taking=taking,
             on_report=None if quiet else line.report,
-            on_phase=None if quiet else line.phase,
+            on_phase=settled((lambda phase: None) if quiet else line.phase),
         )
         line.close()
     except RunFolderError as error:

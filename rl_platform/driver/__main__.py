@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -54,13 +53,12 @@ def main() -> int:
         log.error(text, path)
         return int(ExitCode.BAD_CONFIGURATION)
     from rl_platform.driver.run_folder import RunFolderError
+    from rl_platform.driver.settled import settled
     from rl_platform.driver.train import TrainingFailed, train
 
-    gc.freeze()  # what the imports made stays: no need to look it through again and again
     try:
-        result = train(
-            job, os.environ.get(OUTPUT_ENV), taking="resume", on_phase=lambda phase: log.info("%s", phase)
-        )
+        on_phase = settled(lambda phase: log.info("%s", phase))
+        result = train(job, os.environ.get(OUTPUT_ENV), taking="resume", on_phase=on_phase)
     except RunFolderError as error:
         log.error("%s", error)
         return int(ExitCode.APPLICATION_FAILURE)

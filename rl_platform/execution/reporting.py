@@ -46,17 +46,17 @@ class Accumulated:
             self.every.due_at = state["due_at"]
 
 
-def report(run: Run, *, every: Every | None = None, at_end: bool = False) -> Op:
+def report(run: Run, *, every: Every | None = None) -> Op:
     """A result with the mean statistics since the last one and the returns of the last 100 episodes.
 
-    ``at_end``: also as soon as the run has its env steps or updates, so that it ends there and not with the
-    next result that is due.
+    ``every``: so often; and as soon as the run has its env steps or updates, so that it ends there and not
+    with the next result that is due.
     """
     state = Accumulated(every)
 
     def result(item: Item, counters: Counters) -> list[Item]:
         state.add(item.info["stats"])
-        if every is not None and not every.due(counters) and not (at_end and run.over(counters)):
+        if every is not None and not every.due(counters) and not run.over(counters):
             return []
         lag = float(counters.version - item.version)
         metrics = {**state.take(), **run.episodes.metrics(), "rollout/policy_lag": lag}

@@ -24,8 +24,8 @@ class PlateauSpec(SpecModel):
 
 
 class StopSpec(SpecModel):
-    """The run ends when one of these holds after an iteration: for ppo and ddppo, after batchSize env steps;
-    for the others, each 1,024, but dqn and apex look at envSteps and updates whenever they have learned.
+    """The run ends when one of these holds after the learner has learned: for ppo and ddppo that is after
+    batchSize env steps; the others look at all but envSteps and updates only each 1,024 env steps.
     """
 
     env_steps: Steps | None = Field(
@@ -33,7 +33,7 @@ class StopSpec(SpecModel):
     )
     updates: Steps | None = Field(
         default=None,
-        description="Updates of the learner; dqn and apex make all that are due for a fragment at once.",
+        description="Updates of the learner; all that a batch or fragment gives cause for are made.",
     )
     episode_return: Return | None = Field(default=None, description="Mean return of the last 100 episodes.")
     wall_seconds: Seconds | None = Field(default=None, description="Time spent running, over all attempts.")

@@ -26,3 +26,25 @@ def test_env_steps_and_updates_are_looked_at_when_they_are_reached(
     made = job({"id": "CartPole-v1"}, algorithm, rollouts={"envsPerWorker": 2}, stop=stop)
     result = train(made, tmp_path / "run")
     assert (result.env_steps, result.updates) == ended
+
+
+@pytest.mark.parametrize(
+    ("name", "by_env_steps", "by_updates"),
+    [
+        ("a2c", (1120, 35), (224, 7)),
+        ("a3c", (1120, 35), (224, 7)),
+        ("impala", (1536, 3), (3584, 7)),
+        ("appo", (1536, 12), (1024, 8)),
+    ],
+)
+def test_a_run_ends_with_the_first_batch_that_is_enough(
+    tmp_path: Path, name: str, by_env_steps: tuple[int, int], by_updates: tuple[int, int]
+) -> None:
+    """32 env steps are a batch of A2C and A3C; 512 one of IMPALA and of APPO, which makes 4 updates of it."""
+    for stop, ended in (
+        ({"envSteps": 1120}, by_env_steps),
+        ({"updates": 7, "envSteps": 9000}, by_updates),
+    ):
+        made = job({"id": "CartPole-v1"}, {name: {}}, rollouts={"envsPerWorker": 2}, stop=stop)
+        result = train(made, tmp_path / str(ended[0]))
+        assert (result.env_steps, result.updates) == ended

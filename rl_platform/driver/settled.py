@@ -1,0 +1,19 @@
+"""Garbage collection in a process that does nothing but one run."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+
+def settled(show: Callable[[str], None]) -> Callable[[str], None]:
+    """A phase's listener that calls ``show``, and keeps what was made before the phase out of collections.
+
+    With torch that is 200,000 objects: to look them through takes 0.1 s, in the middle of training.
+    """
+
+    def phase(name: str) -> None:
+        gc.freeze()
+        show(name)
+
+    return phase
