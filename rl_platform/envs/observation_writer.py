@@ -48,7 +48,8 @@ def array_writer(
         nonlocal accepted
         if obs.__class__ is not np.ndarray or obs.shape != shape or obs.dtype is not accepted:
             obs = _checked(obs, path, shape, dtype)
-            accepted = obs.dtype
+            if not _may_not_fit(obs.dtype, dtype):
+                accepted = obs.dtype
         rows[path][lane] = obs if place is None else place(obs)
 
     return write
@@ -114,12 +115,16 @@ def _checked(obs: Any, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) 
         raise FieldFault(path, f"is {obs!r:.100}, which is no array; expected shape {shape}") from None
     if array.shape != shape:
         raise FieldFault(path, f"has shape {array.shape}; expected {shape}")
-    if array.dtype != dtype and not np.can_cast(array.dtype, dtype, "same_kind"):
-        integral = array.dtype.kind in "iu" and dtype.kind in "iu"
-        if not integral:
-            raise FieldFault(path, f"has dtype {array.dtype}; expected {dtype} or one that casts to it")
+    if _may_not_fit(array.dtype, dtype):
         within(path, array, dtype)
+    elif not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise FieldFault(path, f"has dtype {array.dtype}; expected {dtype} or one that casts to it")
     return array
+
+
+def _may_not_fit(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    """Whole numbers of a dtype that holds more: each array has to be looked at."""
+    return given.kind in "iu" and dtype.kind in "iu" and not np.can_cast(given, dtype)
 
 
 def within(path: str, array: np.ndarray, dtype: np.dtype[Any]) -> None:

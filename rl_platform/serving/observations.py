@@ -71,6 +71,8 @@ def _row(value: Any, leaf: Leaf, path: str) -> np.ndarray:
         if not ((array == 0) | (array == 1)).all():
             raise ObservationError(f"{path} is {array.tolist()!r:.100}; expected 0 or 1 for each action")
         array = array != 0
+    if leaf.kind == "image":
+        _refuse_other_numbers(array, path)
     if leaf.kind == "image" and array.ndim == 3 and array.shape != leaf.shape:
         array = array.transpose(1, 2, 0)  # channels first, as some environments give it
     if array.shape != leaf.shape and not (leaf.kind == "multi_discrete" and array.size == leaf.shape[0]):
@@ -80,6 +82,14 @@ def _row(value: Any, leaf: Leaf, path: str) -> np.ndarray:
     if leaf.categories:
         array = _indices(array, leaf, path)
     return _finite(array, leaf, path).reshape(1, *leaf.shape)
+
+
+def _refuse_other_numbers(image: np.ndarray, path: str) -> None:
+    """As uint8 they would be other ones."""
+    if image.dtype.kind == "f":
+        raise ObservationError(f"{path} has dtype {image.dtype}; expected whole numbers from 0 to 255")
+    if image.size and (image.min() < 0 or image.max() > 255):
+        raise ObservationError(f"{path} holds {image.min()} to {image.max()}; expected 0 to 255")
 
 
 def _finite(array: np.ndarray, leaf: Leaf, path: str) -> np.ndarray:
@@ -117,6 +127,8 @@ def _indices(array: np.ndarray, leaf: Leaf, path: str) -> np.ndarray:
 
 def _set(value: Any, leaf: Leaf, path: str) -> Iterator[tuple[str, np.ndarray]]:
     largest, features = leaf.shape
+    if not isinstance(value, tuple | list) and np.ndim(value) == 0:
+        raise ObservationError(f"{path} is {value!r:.100}; expected a sequence of elements")
     size = len(value)
     if size > largest:
         raise ObservationError(f"{path} has {size} elements; expected at most {largest}")

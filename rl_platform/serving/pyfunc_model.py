@@ -73,6 +73,53 @@ class OnnxPolicy:
         return named
 
 
+def as_learned(tensors: Mapping[str, Any], leaves: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Tensors as the policy takes them, of observations as their environment gives them: its categories may
+    begin at any number, and are learned as 0 and up.
+
+    ``leaves``: the document of each observation by path. Raises ValueError that names tensor and row of what
+    no environment of these spaces gives, and where tensors have not the same rows.
+    """
+    taken = {path: np.asarray(tensor) for path, tensor in tensors.items()}
+    rows = {path: len(array) for path, array in taken.items() if array.ndim}
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f"{path} {count}" for path, count in sorted(rows.items()))
+        raise ValueError(f"tensors have as many rows as there are observations; got {told}")
+    for path, leaf in leaves.items():
+        if path in taken:
+            taken[path] = _learned(path, taken[path], leaf)
+    for path in taken.keys() - leaves.keys():
+        _refuse_rows(path, taken[path], ~np.isfinite(taken[path]), "finite numbers")
+    return taken
+
+
+def _learned(path: str, given: np.ndarray, leaf: Mapping[str, Any]) -> np.ndarray:
+    if leaf["kind"] in ("discrete", "multi_discrete"):
+        categories = np.reshape(leaf["categories"], leaf["shape"])
+        first = np.reshape(leaf["start"] or np.zeros_like(categories), leaf["shape"])
+        _refuse_rows(
+            path,
+            given,
+            (given < first) | (given >= first + categories),
+            f"whole numbers from {first.tolist()} to {(first + categories - 1).tolist()}",
+        )
+        return given - first
+    if leaf["kind"] == "mask":
+        _refuse_rows(path, given, (given != 0) & (given != 1), "0 or 1 for each action")
+    elif leaf["kind"] == "count":
+        most = float(leaf["high"])
+        _refuse_rows(path, given, (given < 0) | (given > most), f"0 to {most:g} elements")
+    else:
+        _refuse_rows(path, given, ~np.isfinite(given), "finite numbers")
+    return given
+
+
+def _refuse_rows(path: str, given: np.ndarray, wrong: np.ndarray, expected: str) -> None:
+    if wrong.any():
+        row = int(np.argmax(wrong.reshape(len(given), -1).any(-1)))
+        raise ValueError(f"{path} holds {given[row].tolist()!r:.100} in row {row}; expected {expected}")
+
+
 def answer(
     policy: Any, tensors: Mapping[str, Any], deterministic: bool = True, seed: int | None = None
 ) -> dict[str, np.ndarray]:
@@ -123,11 +170,15 @@ if __name__ != "rl_platform.serving.pyfunc_model":
     import mlflow
 
     class PolicyModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-        """predict(observations [B, ...] or tensors by path, params={"deterministic": True, "seed": 1})."""
+        """predict(observations [B, ...] or tensors by path, params={"deterministic": True, "seed": 1}).
+
+        Observations are as the environment gives them.
+        """
 
         def load_context(self, context: Any) -> None:
             """Open the graph; a network that has none runs in torch, by the library's code in the model."""
             folder = Path(context.artifacts["bundle"])
+            self._leaves = json.loads((folder / "policy.json").read_text())["spaces"]["obs"]
             if (folder / "policy.onnx").exists():
                 self._policy: Any = OnnxPolicy(folder)
             else:
@@ -139,14 +190,18 @@ if __name__ != "rl_platform.serving.pyfunc_model":
         def predict(
             self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None
         ) -> dict[str, np.ndarray]:
-            """``action`` [B, ...] in the environment's scale, and ``state/<path>`` for the next call."""
+            """``action`` [B, ...] in the environment's scale, and ``state/<path>`` for the next call.
+
+            Raises ValueError that names what is wrong with an observation.
+            """
             del context
             named: Any = model_input if hasattr(model_input, "keys") else {"obs": model_input}
             chosen = params or {}
             seed = chosen.get("seed", -1)
+            tensors = {str(path): named[path] for path in named.keys()}  # noqa: SIM118 (DataFrames have keys)
             return answer(
                 self._policy,
-                {str(path): named[path] for path in named.keys()},  # noqa: SIM118 (a DataFrame has columns)
+                as_learned(tensors, self._leaves),
                 deterministic=bool(chosen.get("deterministic", True)),
                 seed=None if seed is None or seed < 0 else int(seed),
             )

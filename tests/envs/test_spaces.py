@@ -307,7 +307,11 @@ def test_a_number_that_the_stored_dtype_cannot_hold_is_refused_and_not_wrapped()
     pixels = np.full((8, 8, 3), 300, np.int64)
     with pytest.raises(FieldFault, match="holds 300 to 300; uint8 holds 0 to 255"):
         written(image(8, 8, 3), pixels)
-    assert written(image(8, 8, 3), np.full((8, 8, 3), 200, np.int64))["obs"].max() == 200
+    write, rows = observation_writer(image(8, 8, 3)), {"obs": np.zeros((1, 8, 8, 3), np.uint8)}
+    write(np.full((8, 8, 3), 200, np.int64), rows, 0)
+    assert rows["obs"].max() == 200
+    with pytest.raises(FieldFault, match="holds 300 to 300; uint8 holds 0 to 255"):
+        write(pixels, rows, 0)  # a dtype that was right once says nothing of the next numbers
 
 
 def test_what_is_no_space_is_refused_by_its_name() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,11 @@ def case(spaces: Spaces, kind: PolicyKind = "actor_critic", seed: int = 0, **mod
 LSTM = {"recurrent": {"kind": "lstm", "size": 12}}
 BOX_ACTION = ActionSpace("box", (2,), low=(-1.0, 2.0), high=(1.0, 10.0))
 WHOLE_BOX = ActionSpace("box", (2,), low=(0.0, -9.0), high=(9.0, 0.0), box_dtype="int16")
+COUNTED = p.DICT | {
+    "obs/mode": replace(p.DICT["obs/mode"], start=(-2,)),
+    "obs/gears": replace(p.DICT["obs/gears"], start=(1, -1)),
+}
+"""Categories that do not begin at 0."""
 
 
 def cases() -> dict[str, Case]:
@@ -75,12 +80,14 @@ def cases() -> dict[str, Case]:
         "dict-lstm": case(p.masked(p.DICT, p.MULTI), **LSTM),
         "set": case(Spaces(p.SET_AND_BOX, p.DISCRETE)),
         "image": case(Spaces(p.TINY_IMAGE, p.DISCRETE)),
+        "counted": case(Spaces(COUNTED, p.DISCRETE)),
         "q": case(Spaces(p.BOX, p.DISCRETE), "q"),
     }
 
 
 def recording(case: Case, seed: int = 5) -> tuple[Tree, np.ndarray]:
-    """1,000 observations [STEPS, ROWS, ...] by path, and what the policy's own actor does [STEPS, ROWS, ...].
+    """1,000 observations [STEPS, ROWS, ...] by path, as an environment gives them, and what the policy's own
+    actor does [STEPS, ROWS, ...].
 
     The recurrent state is carried over the steps.
     """
@@ -93,4 +100,7 @@ def recording(case: Case, seed: int = 5) -> tuple[Tree, np.ndarray]:
         act = actor.act({path: leaf[step] for path, leaf in observations.items()}, state, None, None)
         state = act.state
         actions.append(in_dtype(act.env_action, spaces.action.env_dtype))
+    for path, leaf in spaces.obs.items():
+        if leaf.start:
+            observations[path] = observations[path] + np.reshape(leaf.start, leaf.shape)
     return observations, np.stack(actions)

@@ -105,6 +105,8 @@ def test_a_mask_says_yes_or_no(wrong: float) -> None:
         ("discrete", -1, "expected whole numbers"),
         ("set", [[0, 0, 0]] * 65, "obs has 65 elements; expected at most 64"),
         ("set", [[0, 0]], "2 numbers per element; expected 3"),
+        ("set", 5, "obs is 5; expected a sequence of elements"),
+        ("set", None, "obs is None; expected a sequence of elements"),
         ("set", [[0, np.nan, 0]], "obs has nan; expected numbers that are finite as float32"),
         (
             "dict",
@@ -117,6 +119,21 @@ def test_what_is_wrong_with_an_observation_is_said(name: str, observation: Any, 
     spaces = policy_spaces(SPACES[name], DISCRETE, max_set_size=64)
     with pytest.raises(ObservationError, match=sentence):
         encode_observation(spaces, observation)
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (np.full((4, 4, 3), 0.5), "obs has dtype float64; expected whole numbers from 0 to 255"),
+        (np.full((4, 4, 3), 300), "obs holds 300 to 300; expected 0 to 255"),
+        (np.full((3, 4, 4), -1, np.int8), "obs holds -1 to -1; expected 0 to 255"),
+    ],
+)
+def test_an_image_of_other_numbers_is_refused(image: np.ndarray, sentence: str) -> None:
+    spaces = policy_spaces(gs.Box(0, 255, (4, 4, 3), np.uint8), DISCRETE)
+    assert encode_observation(spaces, np.full((4, 4, 3), 255))["obs"].max() == 255
+    with pytest.raises(ObservationError, match=sentence):
+        encode_observation(spaces, image)
 
 
 @pytest.mark.parametrize(

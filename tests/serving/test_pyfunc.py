@@ -21,14 +21,16 @@ from rl_platform.serving.mlflow_model import save_model
 from rl_platform.serving.pyfunc_model import OnnxPolicy, answer
 from rl_platform.spec.model import ModelSpec
 from tests.models import policies as p
-from tests.serving.cases import Case, case
+from tests.serving.cases import ROWS, Case, case, recording
+
+NAMES = ("mlp", "lstm", "mask", "q", "counted", "set")
 
 
 @pytest.fixture(scope="module")
 def folder(policies: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow models of some cases, saved without a server."""
     folder = tmp_path_factory.mktemp("models")
-    for name in ("mlp", "lstm", "mask", "q"):
+    for name in NAMES:
         save_model(folder / name, policies[name].bundle(folder / "bundles" / name))
     return folder
 
@@ -37,7 +39,7 @@ def folder(policies: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) 
 def models(folder: Path) -> dict[str, Any]:
     import mlflow
 
-    return {name: mlflow.pyfunc.load_model(str(folder / name)) for name in ("mlp", "lstm", "mask", "q")}
+    return {name: mlflow.pyfunc.load_model(str(folder / name)) for name in NAMES}
 
 
 OBS = np.linspace(-1, 1, 4 * 5, dtype=np.float32).reshape(5, 4)
@@ -71,6 +73,39 @@ def test_a_row_without_a_legal_action_is_refused(models: dict[str, Any], policie
     observations["obs/action_mask"][1] = 0
     with pytest.raises(ValueError, match="no legal action in row 1 of 3"):
         models["mask"].predict(observations)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value", "sentence"),
+    [
+        ("mlp", "obs", np.nan, r"obs holds \[nan, .* in row 1; expected finite numbers"),
+        ("lstm", "state/lstm/h", np.inf, r"state/lstm/h holds .* in row 1; expected finite numbers"),
+        ("mask", "obs/action_mask", 5, r"action_mask holds .* in row 1; expected 0 or 1 for each action"),
+        ("counted", "obs/mode", 1, r"obs/mode holds 1 in row 1; expected whole numbers from -2 to 0"),
+        ("counted", "obs/gears", -2, r"expected whole numbers from \[1, -1\] to \[2, 2\]"),
+        ("set", "obs/others/count", -1, r"others/count holds -1 in row 1; expected 0 to inf elements"),
+    ],
+)
+def test_what_no_environment_of_the_spaces_gives_is_refused(
+    models: dict[str, Any], policies: dict[str, Case], name: str, path: str, value: float, sentence: str
+) -> None:
+    observations, _ = recording(policies[name])
+    tensors = {each: leaf[0].copy() for each, leaf in observations.items()}
+    tensors |= {f"state/{each}": leaf for each, leaf in policies[name].actor().initial_state(ROWS).items()}
+    named = models[name].metadata.signature.inputs.has_input_names()
+    models[name].predict(tensors if named else tensors["obs"])
+    tensors[path][1] = value
+    with pytest.raises(ValueError, match=sentence):
+        models[name].predict(tensors if named else tensors["obs"])
+
+
+def test_tensors_of_different_rows_are_refused(models: dict[str, Any], policies: dict[str, Case]) -> None:
+    observations, _ = recording(policies["counted"])
+    tensors = {path: leaf[0] for path, leaf in observations.items()} | {
+        "obs/mode": observations["obs/mode"][0, :3]
+    }
+    with pytest.raises(ValueError, match=r"as many rows as there are observations; got .*obs/mode 3"):
+        models["counted"].predict(tensors)
 
 
 def test_draws_are_those_of_training_for_the_same_noise(
