@@ -22,8 +22,9 @@ HEAD = """# TrainingJob reference
 Made from the models in `rl_platform/spec` by `make docs`. Change those, not this page.
 
 `apiVersion: rlplatform.io/v1alpha1`, `kind: TrainingJob`. A field without a default is absent unless it is
-set. `*` marks what may change while the job runs; to change anything else, make another job whose
-`checkpoint.restoreFrom` names a checkpoint of this one. On a cluster
+set. `*` marks what may change while the job runs on a cluster; to change anything else, make another job
+whose `checkpoint.restoreFrom` names a checkpoint of this one. `rlp run --resume` also takes up a run with
+other settings, and says which, but not with another seed, environment, network or `envsPerWorker`.
 `kubectl explain trainingjob.spec.rollouts` shows the same; `rlp schema` prints a schema for editors.
 """
 COLUMNS = "| field | type | default | bounds | what it is for |\n|---|---|---|---|---|\n"

@@ -86,16 +86,17 @@ def closing_lines(job: TrainingJob, result: Result) -> str:
         if model.message:
             lines.append(f"             {model.message}")
         server = tracking_server(job, Path(result.folder or "."))
-        lines += ["", "Load the policy:", *_snippet(job, model.uri, server)]
+        lines += ["", "Load the policy:", *_snippet(job, f'"{model.uri}", tracking_uri="{server}"')]
+    elif result.state == "Succeeded":
+        trained = [policy.name for policy in job.spec.policies if policy.trained]
+        which = f', policy="{trained[0]}"' if len(job.spec.policies) > 1 and trained else ""
+        lines += ["", "Load the policy:", *_snippet(job, f'"{result.folder}"{which}')]
     return "\n".join(lines)
 
 
-def _snippet(job: TrainingJob, uri: str, tracking: str) -> list[str]:
+def _snippet(job: TrainingJob, source: str) -> list[str]:
     environment, recurrent = job.spec.environment, job.spec.model.recurrent.kind != "none"
-    load = [
-        "  from rl_platform import load_policy",
-        f'  policy = load_policy("{uri}", tracking_uri="{tracking}")',
-    ]
+    load = ["  from rl_platform import load_policy", f"  policy = load_policy({source})"]
     state = ["  state = policy.initial_state()  # one for each episode"] if recurrent else []
     act = "policy.act(observation, state)" if recurrent else "policy.act(observation)"
     if environment.id is None or environment.wrappers or environment.kwargs:

@@ -15,7 +15,14 @@ from rl_platform.driver.cut_episodes import CutEpisodes
 from rl_platform.driver.delayed_saving import DelayedSaving
 from rl_platform.driver.drain import Drain
 from rl_platform.driver.evaluation import evaluate
-from rl_platform.driver.guard import Bounds, DivergenceGuard, Observed, Trouble, episode_bound
+from rl_platform.driver.guard import (
+    Bounds,
+    DivergenceGuard,
+    Observed,
+    Trouble,
+    episode_bound,
+    nobody_acted,
+)
 from rl_platform.driver.preflight import preflight
 from rl_platform.driver.process_start import seconds_since_process_start
 from rl_platform.driver.result import Evaluation
@@ -307,7 +314,10 @@ class Attempt:
         if trouble is not None:
             raise TrainingTrouble(trouble)
         self._take_stop()
-        return self.rule.reason(self._standing())
+        reason = self.rule.reason(self._standing())
+        if reason is not None and not any(agent_steps.get(policy) for policy in run.trained):
+            raise TrainingTrouble(nobody_acted(observed))
+        return reason
 
     def _take_stop(self) -> None:
         """What is asked for now; the plan is told, as it may have more to do before its next result."""

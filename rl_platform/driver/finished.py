@@ -1,4 +1,4 @@
-"""What a folder says of a run that is over: whether anything is left to do, and what it came to."""
+"""What a folder says of its run: which job it was, whether anything is left to do, what it came to."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ def unregistered(folder: RunFolder) -> TrainingJob | None:
     result = _succeeded(folder)
     if result is None or result.model is not None:
         return None
+    job = job_of(folder)
+    return job if job is not None and job.spec.tracking.enabled else None
+
+
+def job_of(folder: RunFolder) -> TrainingJob | None:
+    """What was run there last, as far as it can be read."""
     try:
-        job = load_manifest(folder.spec)
+        return load_manifest(folder.spec)
     except ManifestError:
         return None
-    return job if job.spec.tracking.enabled else None
 
 
 def _succeeded(folder: RunFolder) -> Result | None:

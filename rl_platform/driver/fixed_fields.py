@@ -25,6 +25,11 @@ def fixed_fields(job: TrainingJob) -> dict[str, Any]:
     return fixed
 
 
+def other_settings(then: TrainingJob, now: TrainingJob) -> str:
+    """What a run goes on with otherwise than it began; empty where nothing differs."""
+    return changed_fields(_by_path(then), _by_path(now))
+
+
 def refuse_changed(then: Mapping[str, Any], job: TrainingJob) -> None:
     """Raises ValueError that names the fields."""
     changed = changed_fields(then, fixed_fields(job))
@@ -41,3 +46,17 @@ def changed_fields(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     told = [f"spec.{path} was {then[path]!r} and is {now[path]!r}" for path in changed[:SHOWN]]
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
     return "; ".join(told) + more
+
+
+def _by_path(job: TrainingJob) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+
+    def add(path: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for name, child in value.items():
+                add(f"{path}.{name}" if path else name, child)
+        else:
+            fields[path] = value
+
+    add("", job.spec.model_dump(mode="json", by_alias=True))
+    return fields

@@ -57,6 +57,13 @@ class Observed:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+def nobody_acted(observed: Observed) -> Trouble:
+    """Of a run that is at its end."""
+    return _still(
+        "no agent of a trained policy has acted", observed, "does the environment give them observations?"
+    )
+
+
 @dataclass(slots=True)
 class _Mark:
     """When something last moved."""

@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 from rl_platform.driver.attempt import Attempt
 from rl_platform.driver.drain import Drain
-from rl_platform.driver.finished import finished
+from rl_platform.driver.finished import finished, job_of
+from rl_platform.driver.fixed_fields import other_settings
 from rl_platform.driver.outcome import Outcome
 from rl_platform.driver.promotion import promote
 from rl_platform.driver.result import Result
@@ -80,10 +81,13 @@ def train(
 def _take(attempt: Attempt, outcome: Outcome, taking: Taking, phase: Callable[[str], None]) -> None:
     """The job is known to work: only now may it replace or continue what is in the folder."""
     folder, outcome.attempt = attempt.folder, attempt
+    before = job_of(folder) if taking == "resume" else None
     if taking == "overwrite":
         folder.clear()
     if not attempt.begin(resume=taking == "resume") and taking == "resume":
         phase("there is no checkpoint to go on from: starting afresh")
+    elif before is not None and (changed := other_settings(before, attempt.job)):
+        phase(f"going on, where {changed}")
     outcome.owned, outcome.telemetry = True, attempt.telemetry
     folder.result.unlink(missing_ok=True)
     folder.write(folder.spec, dump_manifest(attempt.job, effective=True))

@@ -71,8 +71,12 @@ def test_resume_of_a_finished_run_takes_only_the_steps_to_a_later_stop(tmp_path:
     (tmp_path / "counting.py").write_text(COUNTING)
     counted = (*TINY, "--set=spec.evaluation.episodes=0", COUNTED)
     assert rlp(tmp_path, "run", CARTPOLE, *counted).returncode == 0
-    ran = rlp(tmp_path, "run", CARTPOLE, *counted, "--set=spec.stop.envSteps=2048", "--resume")
+    later = ("--set=spec.stop.envSteps=2048", "--set=spec.algorithm.ppo.gamma=0.5")
+    ran = rlp(tmp_path, "run", CARTPOLE, *counted, *later, "--resume")
     assert ran.returncode == 0, ran.stderr
+    assert (
+        "spec.algorithm.ppo.gamma was 0.99 and is 0.5; spec.stop.envSteps was 1024 and is 2048" in ran.stderr
+    )
     for taken in (tmp_path / "steps.txt").read_text().split():
         assert 1024 <= int(taken) <= 1024 + PREFLIGHT, "begun again, not gone on"
     assert result_of(run)["envSteps"] == 2048

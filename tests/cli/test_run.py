@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from rl_platform.spec.manifest import load_manifest
-from tests.cli.commands import CARTPOLE, TINY, reports, result_of, rlp
+from tests.cli.commands import CARTPOLE, EXAMPLES, TINY, reports, result_of, rlp
 
 Process = subprocess.CompletedProcess[str]
 
@@ -148,3 +149,22 @@ def test_plotting_a_folder_without_a_run_is_an_input_error(tmp_path: Path) -> No
     assert ran.returncode == 2
     assert str(tmp_path) in ran.stderr
     assert not (tmp_path / "learning-curves.png").exists()
+
+
+@pytest.mark.parametrize("example", ["cartpole-ppo", "meeting-two"])
+def test_the_policy_of_a_run_that_registers_no_model_is_loaded_from_its_folder(
+    tmp_path: Path, example: str
+) -> None:
+    ran = rlp(tmp_path, "run", EXAMPLES / f"{example}.yaml", *TINY)
+    assert ran.returncode == 0, ran.stderr
+    program = ran.stdout.partition("Load the policy:\n")[2].splitlines()
+    loading = [line.strip() for line in program if "load_policy" in line]
+    loaded = subprocess.run(
+        [sys.executable, "-c", "\n".join([*loading, "print(policy.spaces.action.kind)"])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert loaded.stdout == "discrete\n", loaded.stderr
