@@ -82,7 +82,7 @@ class ProgressLine:
         ]
         parts += [text.format(report.metrics[key]) for key, text in NOTED.items() if report.metrics.get(key)]
         if self.edges and "rollout/policy_lag" in report.metrics:
-            parts.append(f"lag {report.metrics['rollout/policy_lag']:.0f}")
+            parts.append(f"lag {round(report.metrics['rollout/policy_lag'], 1):g}")
         if left is not None:
             parts.append(f"{duration(left)} left")
         return " · ".join(parts)

@@ -14,6 +14,9 @@ from rl_platform.workers.objective import Objective, TargetColumns
 from rl_platform.workers.reassessment import Assessor
 from rl_platform.workers.remote_sample import fetched
 
+LAG = "rollout/policy_lag"
+"""Versions published since the policy acted that is learned from; of all updates since the last report."""
+
 
 def train_one_step(
     run: Run,
@@ -34,7 +37,7 @@ def train_one_step(
 
     def train(item: Item, counters: Counters) -> list[Item]:
         scheduled = run.schedule(counters.env_steps)
-        stats: dict[str, float] = {}
+        stats = {LAG: float(counters.version - item.version)}
         rows: dict[str, Tree | RemoteRows] = {}
         steps = 0
         for policy in run.trained:
@@ -74,6 +77,7 @@ def apply_gradients(run: Run) -> Op:
     def apply(item: Item, counters: Counters) -> list[Item]:
         scheduled = run.schedule(counters.env_steps)
         stats = {f"schedule/{name}": value for name, value in scheduled.items()}
+        stats[LAG] = float(counters.version - item.version)
         steps = 0
         for gradient in item.data:
             if gradient.policy not in run.trained:

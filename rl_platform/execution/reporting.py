@@ -58,8 +58,7 @@ def report(run: Run, *, every: Every | None = None) -> Op:
         state.add(item.info["stats"])
         if every is not None and not every.due(counters) and not run.over(counters):
             return []
-        lag = float(counters.version - item.version)
-        metrics = {**state.take(), **run.episodes.metrics(), "rollout/policy_lag": lag}
+        metrics = {**state.take(), **run.episodes.metrics()}
         return [Item(Kind.RESULT, env_steps=item.env_steps, version=item.version, info={"metrics": metrics})]
 
     return Op(

@@ -26,7 +26,7 @@ _GAUGES = {
         "Mean length of the last finished episodes.",
     ),
     "time/env_steps_per_second": ("rlp_env_steps_per_second", "Env steps taken per second of training."),
-    "rollout/policy_lag": ("rlp_policy_lag_versions", "Versions between the policy published last and used."),
+    "rollout/policy_lag": ("rlp_policy_lag_versions", "Versions published since the policy acted."),
     "rollout/workers": ("rlp_rollout_workers", "Rollout workers in other processes that there should be."),
     "rollout/workers_lost": ("rlp_rollout_workers_lost", "Rollout workers lost so far, over all attempts."),
     "learner/losses": ("rlp_learner_losses", "Losses of learner processes; each led back to a checkpoint."),

@@ -27,6 +27,12 @@ def test_a_run_leaves_its_spec_progress_checkpoints_and_result(finished: Process
     assert "env steps" in finished.stdout
 
 
+def test_a_batch_that_is_learned_from_at_once_is_of_the_newest_policy(finished: Process, run: Path) -> None:
+    del finished
+    lines = (run / "progress.jsonl").read_text().splitlines()
+    assert {json.loads(line)["metrics"]["rollout/policy_lag"] for line in lines} == {0.0}
+
+
 def test_the_result_says_what_was_reached_and_where(run: Path) -> None:
     result = result_of(run)
     assert result["state"] == "Succeeded"
