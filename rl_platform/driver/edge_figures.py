@@ -27,9 +27,11 @@ class EdgeFigure:
 
 @dataclass(slots=True)
 class EdgeFigures:
-    """Rates are over the last five seconds or so; there is none yet when it is asked first."""
+    """Rates are over the last five seconds or so, at first since this was made, before the plan runs."""
 
-    marks: deque[tuple[float, dict[str, int]]] = field(default_factory=deque)  # monotonic seconds, items
+    marks: deque[tuple[float, dict[str, int]]] = field(
+        default_factory=lambda: deque([(time.monotonic(), {})])
+    )  # monotonic seconds, items
     noted_at: float = -math.inf  # monotonic seconds
 
     @property
@@ -44,7 +46,7 @@ class EdgeFigures:
     def observe(self, plan: Plan) -> dict[str, EdgeFigure]:
         """By the name of the source or operator."""
         now, items = time.monotonic(), {name: edge.items for name, edge in plan.edges.items()}
-        if not self.marks or now - self.marks[-1][0] >= MARK_SECONDS:
+        if now - self.marks[-1][0] >= MARK_SECONDS:
             self.marks.append((now, items))
         while len(self.marks) > 1 and now - self.marks[1][0] >= LATELY_SECONDS:
             self.marks.popleft()
