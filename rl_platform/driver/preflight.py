@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,8 @@ def preflight(job: TrainingJob, watchdog: Watchdog) -> None:
         _try_out(adapter, watchdog)
     finally:
         adapter.close()
+    del adapter
+    gc.collect()  # environments are often held by a circle of references, and `settled` would keep this one
 
 
 def _try_out(adapter: EnvironmentAdapter, watchdog: Watchdog) -> None:
