@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,32 @@ def plot(folders: Sequence[str], output: str | None) -> int:
     runs = [Path(folder) for folder in folders]
     picture = Path(output) if output else (runs[0] if len(runs) == 1 else Path()) / PICTURE
     try:
+        if output:
+            _refuse_no_picture(picture)
         plot_runs(runs, picture)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         return failed(str(error), ExitCode.BAD_CONFIGURATION)
+    except OSError as error:
+        which = f"--output: {picture}" if output else str(picture)
+        told = f"{which} {_problem(picture, error)}; name another picture with --output"
+        return failed(told, ExitCode.BAD_CONFIGURATION)
     print(picture)
     return int(ExitCode.DONE)
+
+
+def _refuse_no_picture(path: Path) -> None:
+    """Raises ValueError where it is a folder, or has the ending of something else."""
+    if os.path.isdir(path):
+        raise ValueError(f"--output: {path} is a folder; name the picture in it, such as {path / PICTURE}")
+    if path.suffix.lower() != ".png":
+        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
+        right = path.with_suffix(".png")
+        raise ValueError(f"--output: {path} {ending}, and the picture is a PNG: name it {right}")
+
+
+def _problem(path: Path, error: OSError) -> str:
+    if os.path.isdir(path):
+        return "is a folder"
+    if isinstance(error, FileExistsError | NotADirectoryError):  # of making the folder
+        return "cannot be written: its path leads through a file"
+    return f"cannot be written: {error.strerror or error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +15,10 @@ MAX_POINTS = 2000
 def plot_runs(dirs: Sequence[Path], png_path: Path, metric: str = RETURN) -> None:
     """Draw a line per run's folder over env steps; the PNG is there as a whole or not at all.
 
-    Raises ValueError, which names the folder, where one holds no run, a damaged progress file, or no report
-    with the metric yet; OSError where the PNG cannot be written.
+    A folder that is given twice has one line. Raises ValueError, which names the folder, where one holds no
+    run, a damaged progress file, or no report with the metric yet; OSError where the PNG cannot be written.
     """
+    dirs = list({os.path.realpath(folder): folder for folder in dirs}.values())
     curves = [_curve(folder, metric) for folder in dirs]
     from matplotlib.figure import Figure
 
@@ -31,8 +33,11 @@ def plot_runs(dirs: Sequence[Path], png_path: Path, metric: str = RETURN) -> Non
     axes.legend(frameon=False)
     png_path.parent.mkdir(parents=True, exist_ok=True)
     partial = png_path.with_name(png_path.name + ".partial")
-    figure.savefig(partial, dpi=120, format="png")
-    partial.replace(png_path)
+    try:
+        figure.savefig(partial, dpi=120, format="png")
+        partial.replace(png_path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _curve(folder: Path, metric: str) -> tuple[list[int], list[float]]:
@@ -43,6 +48,10 @@ def _curve(folder: Path, metric: str) -> tuple[list[int], list[float]]:
         points = [(each.env_steps, each.metrics[metric]) for each in with_metric]
     except FileNotFoundError:
         raise ValueError(f"{folder} is not the folder of a run: it has no {PROGRESS_FILE}") from None
+    except NotADirectoryError:
+        raise ValueError(f"{folder} is not the folder of a run: it is a file") from None
+    except OSError as error:
+        raise ValueError(f"{progress} cannot be read: {error.strerror}") from error
     if not points:
         raise ValueError(f"{progress} has no report with {metric} yet: no episode was finished")
     thin = points[:: 1 + len(points) // MAX_POINTS]
@@ -57,4 +66,4 @@ def _labels(dirs: Sequence[Path]) -> list[str]:
     length, longest, different = 1, max(map(len, parts), default=0), len(set(parts))
     while length < longest and len({each[-length:] for each in parts}) < different:
         length += 1
-    return ["/".join(each[-length:]) for each in parts]
+    return [str(Path(*each[-length:])) for each in parts]

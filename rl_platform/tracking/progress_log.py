@@ -97,15 +97,20 @@ class ProgressLog:
 
 
 def read_reports(path: Path | str) -> Iterator[Report]:
-    """The reports of a file that may be growing; a last line without its newline is left out.
+    """The reports of a file that may be growing; a last line that is torn or damaged is left out.
 
-    Raises ValueError that names the file and the line where one is no report.
+    Raises ValueError that names the file and the line where one before it is no report.
     """
+    damage: ValueError | None = None
     for number, (_, line) in enumerate(_lines(Path(path)), 1):
+        if damage is not None:
+            raise damage
         try:
-            yield Report.from_line(line)
+            report = Report.from_line(line)
         except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
+            damage = ValueError(f"{path}, line {number}: {error}")
+        else:
+            yield report
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

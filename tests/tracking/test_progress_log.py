@@ -74,9 +74,17 @@ def test_reports_beyond_a_checkpoint_are_forgotten(tmp_path: Path, after: int, k
 
 def test_a_damaged_line_is_named_when_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
-    path.write_bytes(Report(1).to_line().encode() + b"\nrubbish\n")
+    lines = [Report(1).to_line().encode(), b"rubbish", Report(2).to_line().encode()]
+    path.write_bytes(b"\n".join(lines) + b"\n")
     with pytest.raises(ValueError, match=r"progress\.jsonl, line 2: not a report"):
         list(read_reports(path))
+
+
+@pytest.mark.parametrize("last", [b'{"env_st', b'{"env_st\n', b"\0\0\0\n", b"rubbish\n{"])
+def test_what_a_crash_has_made_of_the_last_line_is_passed_over(tmp_path: Path, last: bytes) -> None:
+    path = tmp_path / "progress.jsonl"
+    path.write_bytes(Report(1).to_line().encode() + b"\n" + last)
+    assert steps(path) == [1]
 
 
 def test_a_full_disk_is_said_and_leaves_no_half_line(tmp_path: Path) -> None:
