@@ -72,15 +72,15 @@ class ServedPolicy:
         A policy with memory needs ``state``, one object per episode from `initial_state`, and moves it on.
         Without ``deterministic`` the action is drawn, from ``seed`` where one is given. ``action_mask`` is
         for environments that give it in ``info`` and not in the observation.
-        Raises ObservationError, or ValueError where a policy with memory is given no state, and where the
-        state is another policy's; one of the same weights, loaded again, is the same policy.
+        Raises ObservationError, or ValueError where a policy with memory is given no state, where the state
+        is another policy's (one of the same weights, loaded again, is the same policy), and where ``seed`` is
+        negative.
         """
         memory = self._remembered(state)
         tensors = encode_observation(self.spaces, observation, action_mask)
         noise = None
         if not deterministic:
-            rng = self._draws if seed is None else np.random.default_rng(seed)
-            noise = self.actor.draw_noise(rng, (1,))
+            noise = self.actor.draw_noise(self._draws if seed is None else _drawing(seed), (1,))
         act = self.actor.act(tensors, memory, None, noise)
         if state is not None:
             state.tensors = dict(act.state)
@@ -107,6 +107,13 @@ class ServedPolicy:
                 f"else; {HOW}"
             )
         return state.tensors
+
+
+def _drawing(seed: int) -> np.random.Generator:
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed is {seed!r}; expected a whole number of 0 or more, or None") from None
 
 
 def _told(shapes: dict[str, tuple[int, ...]]) -> str:

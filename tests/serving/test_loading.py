@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,6 +184,13 @@ def test_actions_are_drawn_when_asked_and_repeat_with_a_seed(
     assert len({policy.act(OBS, deterministic=False) for _ in range(100)}) > 1
     assert len({policy.act(OBS, deterministic=False, seed=4) for _ in range(20)}) == 1
     assert len({policy.act(OBS) for _ in range(20)}) == 1
+
+
+@pytest.mark.parametrize("seed", [-5, 1.5, "four"])
+def test_a_seed_that_is_none_is_named(seed: Any, policies: dict[str, Case], tmp_path: Path) -> None:
+    policy = load_policy(policies["mlp"].bundle(tmp_path / "policy").folder)
+    with pytest.raises(ValueError, match=rf"^seed is {seed!r}; expected a whole number of 0 or more"):
+        policy.act(OBS, deterministic=False, seed=seed)
 
 
 def test_loading_a_bundle_imports_neither_torch_nor_mlflow(policies: dict[str, Case], tmp_path: Path) -> None:
