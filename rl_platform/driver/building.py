@@ -24,7 +24,7 @@ from rl_platform.execution.run import Run
 from rl_platform.models.actors import Actor, make_actor
 from rl_platform.models.build import family_of
 from rl_platform.models.filters import PolicyFilters
-from rl_platform.models.net_checks import is_own, refuse_bad_forward
+from rl_platform.models.net_checks import is_own, refuse_bad_forward, refuse_nothing_to_learn
 from rl_platform.models.policy import Policy
 from rl_platform.serving.bundle import kind_of
 from rl_platform.spec.algorithms import Custom
@@ -194,7 +194,7 @@ def policies_of(
     job: TrainingJob, adapter: EnvironmentAdapter, algorithm: Algorithm, config: Any
 ) -> dict[str, Policy]:
     """One policy definition per name. Raises ValueError for what the algorithm does not support, and for a
-    network of the user's own that does not give what is asked of it.
+    network of the user's own that does not give what is asked of it, or is to learn without parameters.
     """
     policies: dict[str, Policy] = {}
     for name, lanes in adapter.lanes.items():
@@ -202,9 +202,11 @@ def policies_of(
         policies[name] = algorithm.policy(lanes.spaces, job.spec.model, config)
         if is_own(policies[name]):
             entrypoint = job.spec.model.entrypoint
-            refuse_bad_forward(
-                policies[name], f"spec.model.entrypoint {entrypoint!r}" if entrypoint else f"policy {name}"
-            )
+            field = f"spec.model.entrypoint {entrypoint!r}" if entrypoint else f"policy {name}"
+            refuse_bad_forward(policies[name], field)
+            # An algorithm of the user's own may train nothing.
+            if _is_trained(job, name) and not isinstance(job.spec.algorithm.selected[1], Custom):
+                refuse_nothing_to_learn(policies[name], field)
     return policies
 
 

@@ -63,8 +63,10 @@ def parts_of(name: str, policy: Policy) -> tuple[Part, ...]:
 
 
 def _head_of(path: str) -> str | None:
-    """``[<tower>/]head/<name>/w``, or ``<name>/w`` as in the example of a network of one's own."""
-    *above, name, _ = path.split("/")
+    """``[<tower>/]head/<name>/w``, or ``<name>/w`` as in the example of a network of one's own, whose paths
+    need no slash.
+    """
+    *above, name = path.rpartition("/")[0].split("/") if "/" in path else [path]
     return name if not above or above[-1] == "head" else None
 
 

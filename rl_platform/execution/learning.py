@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from rl_platform.data.tree import Tree
 from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
-from rl_platform.execution.parts import Op
+from rl_platform.execution.parts import Op, PlanError
 from rl_platform.execution.run import Run
 from rl_platform.workers.learned import RemoteRows
 from rl_platform.workers.learner import Learner
@@ -22,7 +24,7 @@ def train_one_step(
     run: Run,
     objective: Objective,
     epochs: int = 1,
-    minibatch_size: int = 0,
+    minibatch_size: int | None = None,
     target_kl: float | None = None,
     target_columns: TargetColumns | None = None,
     assessor: Assessor = "actor",
@@ -33,7 +35,11 @@ def train_one_step(
 
     ``target_columns`` is for samples: what the target parameters say of all their minibatches at once.
     ``assessor`` is for batches: whose values and log-probabilities their recipe reads.
+    Raises PlanError where a number is less than 1, or is not whole.
     """
+    _refuse_below_one("epochs", epochs)
+    if minibatch_size is not None:
+        _refuse_below_one("minibatch_size", minibatch_size)
 
     def train(item: Item, counters: Counters) -> list[Item]:
         scheduled = run.schedule(counters.env_steps)
@@ -54,7 +60,7 @@ def train_one_step(
                     continue
             else:
                 mine = [each for each in item.data if each.policy == policy]
-                how = (epochs, minibatch_size, target_kl, assessor)
+                how = (epochs, minibatch_size or 0, target_kl, assessor)
                 try:
                     learned = run.learner.update(policy, mine, item.recipe, objective, knobs, *how)
                 except DataLost:
@@ -69,6 +75,11 @@ def train_one_step(
 
     detail = f"{epochs} epochs of minibatches of {minibatch_size}" if minibatch_size else "each batch once"
     return Op("train_one_step", frozenset({Kind.BATCH, Kind.SAMPLE}), Kind.UPDATE, train, "learner", detail)
+
+
+def _refuse_below_one(name: str, value: object) -> None:
+    if not isinstance(value, Integral) or int(value) < 1:
+        raise PlanError(f"train_one_step(): {name} is {value!r}; expected a whole number of 1 or more")
 
 
 def apply_gradients(run: Run) -> Op:

@@ -14,12 +14,19 @@ from rl_platform.models.policy import Policy
 
 ROWS = 2
 """One alone would hide an axis that is missing or too many."""
+NOTHING_TO_LEARN = "has no parameters that could learn; expected a Param in its params for each"
 EXPECTED = "expected (heads, state): a dict of the heads by name, and one of the next state"
 
 
 def is_own(policy: Policy) -> bool:
     """Whether its network is none of this library."""
     return not type(policy.net).__module__.startswith("rl_platform.")
+
+
+def refuse_nothing_to_learn(policy: Policy, name: str) -> None:
+    """Raises ValueError naming the network where neither it nor the distribution has a parameter."""
+    if not policy.layout.size:
+        raise ValueError(f"{name}: {type(policy.net).__name__} {NOTHING_TO_LEARN}")
 
 
 def refuse_bad_forward(policy: Policy, name: str) -> None:

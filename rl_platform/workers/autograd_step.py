@@ -10,7 +10,7 @@ import numpy as np
 from rl_platform.data.tree import Tree
 from rl_platform.models.policy import Heads, Knobs, Policy
 from rl_platform.workers.objective import Batch, Objective, Params
-from rl_platform.workers.objective_checks import first_answer
+from rl_platform.workers.objective_checks import first_answer, first_backward
 from rl_platform.workers.reassessment import Assessment
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class AutogradStep:
-    """See `Step`. Batches are tensors on the device of the parameters."""
+    """See `Step`. Batches are tensors on the device of the parameters.
+
+    ``of_rows``: the objective may say something of every row, which is wanted of replayed samples.
+    """
 
     def __init__(
         self,
@@ -32,9 +35,10 @@ class AutogradStep:
         objective: Objective,
         precision: Precision = "float32",
         standardize: Sequence[str] = (),
+        of_rows: bool = False,
     ) -> None:
         self.policy, self.params, self.objective, self.precision = policy, params, objective, precision
-        self.standardize = standardize
+        self.standardize, self.of_rows = standardize, of_rows
         self.flat_gradient, self.device = flat_gradient, flat_gradient.device
         self.target = None if target is None else policy.layout.views(target)
         self._trusted = False
@@ -82,12 +86,25 @@ class AutogradStep:
         """See `Step.gradient`."""
         self.flat_gradient.zero_()
         batch = batch | {name: _standardized(batch[name]) for name in self.standardize}
-        with self._mixed():
-            told = self.policy, self.params, self.target, batch, knobs
-            loss, stats = self.objective(*told) if self._trusted else first_answer(self.objective, *told)
-        self._trusted = True
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
+        told = self.policy, self.params, self.target, batch, knobs
+        if not self._trusted:
+            loss, stats = self._first(*told)
+        else:
+            with self._mixed():
+                loss, stats = self.objective(*told)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
         return {**stats, "loss": loss.detach()}
+
+    def _first(
+        self, policy: Policy, params: Params, target: Params | None, batch: Batch, knobs: Knobs
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """As ever, but for a mistake in an objective of the user's own, which is named."""
+        rows = len(batch["action"]) if self.of_rows else None
+        with self._mixed():
+            loss, stats = first_answer(self.objective, rows, policy, params, target, batch, knobs)
+        first_backward(self.objective, loss)
+        self._trusted = True
+        return loss, stats
 
     def _mixed(self) -> torch.autocast:
         """Matrix products in bfloat16 where that is wanted; parameters, losses and moments stay float32."""

@@ -106,7 +106,7 @@ class Learner:
         ``target_columns`` are computed for all of them at once: the target does not move in between.
         """
         learner = self.learners[policy]
-        step = learner.step(objective)
+        step = learner.step(objective, of_rows=True)
         size = len(samples["action"][0])
         if self.ranks.count > 1:
             samples = samples | {

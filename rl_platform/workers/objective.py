@@ -21,7 +21,7 @@ Objective = Callable[
 """(policy, parameters, target parameters, batch of columns [N, ...], knobs) → (loss, detached statistics).
 
 Loss and statistics are means over N: of a minibatch that several learners share, each sees a part. A
-statistic is a number, or [N] where something is wanted of every row.
+statistic is a number, or of replayed samples [N] where something is wanted of every row.
 """
 TargetColumns = Callable[[Heads], dict[str, Array]]
 """The target's heads for the observations afterwards, of all minibatches → further columns [N, ...]."""

@@ -69,13 +69,17 @@ class PolicyLearner:
         self.params = _trainable_views(policy, self.flat, self.gradient)
         self.target_flat = self.flat.clone() if learning.target else None
         self.optimizer = FlatOptimizer(self.flat, self.gradient, learning.optimizer)
-        self._steps: dict[Objective, Step] = {}
+        self._steps: dict[tuple[Objective, bool], Step] = {}
 
-    def step(self, objective: Objective) -> Step:
-        """The fastest kind of step that can minimise it; the same one each time."""
-        if objective not in self._steps:
-            self._steps[objective] = self._new_step(objective)
-        return self._steps[objective]
+    def step(self, objective: Objective, of_rows: bool = False) -> Step:
+        """The fastest kind of step that can minimise it; the same one each time.
+
+        ``of_rows``: what it says of every row is wanted.
+        """
+        key = objective, of_rows
+        if key not in self._steps:
+            self._steps[key] = self._new_step(*key)
+        return self._steps[key]
 
     def descend(
         self, step: Step, batch: dict[str, Any] | None, knobs: Knobs, share: float = 1.0
@@ -93,7 +97,7 @@ class PolicyLearner:
             self.ranks.sum(self.gradient)
         return {**stats, "gradient_norm": self.optimizer.step(float(knobs["learning_rate"]))}
 
-    def _new_step(self, objective: Objective) -> Step:
+    def _new_step(self, objective: Objective, of_rows: bool) -> Step:
         dense, flat, gradient, target = self.policy.dense, self.flat, self.gradient, self.target_flat
         closed_form = _closed_form(self.policy, objective)
         # What several ranks share is standardised before it is shared out.
@@ -105,7 +109,7 @@ class PolicyLearner:
                 self.policy, dense, flat.numpy(), gradient.numpy(), aim, closed_form, standardize
             )
         return AutogradStep(
-            self.policy, self.params, gradient, target, objective, self.precision, standardize
+            self.policy, self.params, gradient, target, objective, self.precision, standardize, of_rows
         )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from rl_platform.data.spaces import Leaf, Spaces
 from rl_platform.driver.collapse import Collapse, Part, parts_of
 from rl_platform.models.build import actor_critic_policy, q_policy
+from rl_platform.models.distributions import distribution_for
+from rl_platform.models.net import Param
 from rl_platform.models.policy import Policy
 from rl_platform.workers.weights import WeightSummary, summary_of
 from tests.models import policies as p
@@ -125,6 +129,33 @@ def test_every_built_in_network_is_watched_but_for_the_critics_layer(
     biases = {path for path in left if path.endswith(("/b", "log_std"))}
     assert {path.rpartition("head/")[2] for path in left - biases} <= {"value/w"}
     assert len(choice.matrices) == 1
+
+
+@dataclass
+class NamedNet:
+    """A network of one's own, with these paths."""
+
+    params: tuple[Param, ...]
+    portable: bool = True
+    state: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def forward(self, *arguments: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("body/w", "policy/w", "value/w"),
+        ("body", "policy", "value"),
+        ("w", "head/policy/w", "tower/head/value/w"),
+    ],
+)
+def test_the_matrices_of_a_network_of_ones_own_are_known_by_their_heads(paths: tuple[str, ...]) -> None:
+    distribution = distribution_for(p.DISCRETE)
+    net = NamedNet(tuple(Param(path, (2, 3)) for path in paths))
+    choice, below = parts_of("default", Policy(Spaces(dict(p.BOX), p.DISCRETE), net, distribution, "value"))
+    assert (choice.matrices, below.matrices) == ((1,), (0,))
 
 
 def test_a_network_without_hidden_layers_has_only_its_heads_to_watch() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rl_platform.driver.building import BadConfiguration, assemble
@@ -14,6 +16,7 @@ from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.execution import operators as op
 from rl_platform.spec.manifest import as_job
 from rl_platform.spec.training_job import TrainingJob
+from rl_platform.tracking.progress_log import PROGRESS_FILE, read_reports
 from tests.integration import own_policy
 
 OWN = {"custom": {"entrypoint": "tests.integration.own_policy:ALGORITHM"}}
@@ -58,7 +61,19 @@ def missing_key(*arguments: Any) -> Any:
     return arguments[-1]["batchSize"]
 
 
+def learning_by(**how: Any) -> Callable[..., Any]:
+    def wrongly_learning(run: Any, config: Any) -> Any:
+        learn = op.train_one_step(run, own_policy.loss, **how)
+        return flow(run, config).then(learn, op.publish_weights(run), op.report(run)).as_plan("wrong")
+
+    wrongly_learning.__qualname__ = "wrongly_learning"
+    wrongly_learning.__name__ = "wrongly_learning"
+    return wrongly_learning
+
+
 HERE = "tests.driver.test_custom_algorithm"
+ONE_STEP = r"raised PlanError: train_one_step\(\): "
+AT_LEAST_ONE = "expected a whole number of 1 or more"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +85,10 @@ HERE = "tests.driver.test_custom_algorithm"
         ("plan", without_report, r"the output silent must end in report\(\)"),
         ("plan", unpublished, "train_one_step trains, but nothing publishes"),
         ("plan", missing_key, "raised KeyError: 'batchSize'"),
+        ("plan", learning_by(minibatch_size=0), f"{ONE_STEP}minibatch_size is 0; {AT_LEAST_ONE}"),
+        ("plan", learning_by(minibatch_size=-64), f"{ONE_STEP}minibatch_size is -64; {AT_LEAST_ONE}"),
+        ("plan", learning_by(minibatch_size="64"), f"{ONE_STEP}minibatch_size is '64'; {AT_LEAST_ONE}"),
+        ("plan", learning_by(epochs=0), f"{ONE_STEP}epochs is 0; {AT_LEAST_ONE}"),
         ("policy", without_return, "returned None; expected a Policy"),
         ("policy", missing_key, "raised KeyError: 'batchSize'"),
         ("learning", without_return, "returned None; expected a Learning"),
@@ -90,6 +109,22 @@ def test_a_function_of_an_own_algorithm_is_named(
 
 def mean(policy: Any, params: Any, batch: Any, knobs: Any) -> Any:
     return -policy.heads(params, batch, knobs).log_probability(batch["action"]).mean()
+
+
+def with_statistic(value: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A loss that says ``extra``, made of the heads."""
+
+    def loss(policy: Any, params: Any, target: Any, batch: Any, knobs: Any) -> Any:
+        heads = policy.heads(params, batch, knobs)
+        return -heads.log_probability(batch["action"]).mean(), {"extra": value(heads)}
+
+    return loss
+
+
+def changing_a_column(policy: Any, params: Any, target: Any, batch: Any, knobs: Any) -> Any:
+    loss = mean(policy, params, batch, knobs)
+    batch["action"].zero_()
+    return loss, {}
 
 
 LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
@@ -122,6 +157,34 @@ LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
         lambda policy, params, target, batch, knobs: (batch["returns"].mean(), {}),
         "raised KeyError: 'returns'",
     ),
+    "complex": (
+        lambda policy, params, target, batch, knobs: (mean(policy, params, batch, knobs) * 1j, {}),
+        r"returned a loss of complex numbers; .* such as loss\.abs\(\)",
+    ),
+    "a column changed in place": (
+        changing_a_column,
+        "be differentiated; expected no tensor to be changed in place: RuntimeError: .*inplace operation",
+    ),
+    "a word as statistic": (
+        with_statistic(lambda heads: "warm-up"),
+        "returned a str as its statistic 'extra'; expected a number",
+    ),
+    "no statistic": (
+        with_statistic(lambda heads: None),
+        "returned None as its statistic 'extra'; expected a number",
+    ),
+    "a complex statistic": (
+        with_statistic(lambda heads: 1j),
+        "returned a complex as its statistic 'extra'; expected a number",
+    ),
+    "a statistic of complex numbers": (
+        with_statistic(lambda heads: heads.entropy().mean().detach() * 1j),
+        "returned a Tensor of torch.complex64 as its statistic 'extra'; expected a number",
+    ),
+    "a statistic of every row": (
+        with_statistic(lambda heads: heads.entropy().detach()),
+        r"returned its statistic 'extra' of shape \[64\]; expected a number, such as its mean\(\)",
+    ),
 }
 
 
@@ -134,6 +197,14 @@ def test_a_loss_that_cannot_be_learned_from_is_named(
     with pytest.raises(TrainingFailed, match=rf"the loss function {HERE}\..*{problem}") as told:
         train(job(OWN), tmp_path / "run")
     assert (told.value.result.reason, int(told.value.result.exit_code)) == ("BadConfiguration", 2)
+
+
+@pytest.mark.parametrize("value", [math.nan, 1, True, np.float32(0.5), np.array(0.5)], ids=repr)
+def test_any_number_is_a_statistic(value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_policy, "loss", with_statistic(lambda heads: value))
+    train(job(OWN), tmp_path / "run")
+    *_, report = read_reports(tmp_path / "run" / PROGRESS_FILE)
+    assert report.metrics["train/default/extra"] == pytest.approx(float(value), nan_ok=True)
 
 
 NET = "tests.driver.mistaken_net:build"
@@ -167,6 +238,25 @@ def test_a_network_that_forgets_its_state_is_named() -> None:
     kwargs = {"mistake": "forgets", "remembers": True}
     with pytest.raises(BadConfiguration, match=r"returned the state \[\] without 'sum'; expected \['sum'\]"):
         assemble(job(PPO, entrypoint=NET, kwargs=kwargs))
+
+
+def test_a_network_that_has_nothing_to_learn_is_named() -> None:
+    named = rf"^spec\.model\.entrypoint '{NET}': BareNet has no parameters that could learn"
+    with pytest.raises(BadConfiguration, match=named):
+        assemble(job(PPO, entrypoint=NET, kwargs={"bare": True}))
+
+
+def test_a_loss_of_a_network_that_has_nothing_to_learn_is_not_blamed(tmp_path: Path) -> None:
+    of = job(OWN, entrypoint=NET, kwargs={"bare": True})
+    with pytest.raises(
+        TrainingFailed, match="the network BareNet has no parameters that could learn"
+    ) as told:
+        train(of, tmp_path / "run")
+    assert told.value.result.reason == "BadConfiguration"
+
+
+def test_a_path_of_a_parameter_needs_no_slash(tmp_path: Path) -> None:
+    train(job(PPO, entrypoint=NET, kwargs={"slash": "_"}), tmp_path / "run")
 
 
 @pytest.mark.parametrize("portable", [True, False], ids=["numpy", "torch"])
