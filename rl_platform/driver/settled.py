@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ def settled(show: Callable[[str], None]) -> Callable[[str], None]:
 
     With torch that is 200,000 objects: to look them through takes 0.1 s, in the middle of training.
     """
+
+    atexit.register(gc.unfreeze)  # some libraries complain of what is left when the process ends
 
     def phase(name: str) -> None:
         gc.freeze()
