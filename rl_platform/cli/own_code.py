@@ -7,6 +7,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
+from rl_platform.data.shortened import TRACEBACK_CHARACTERS, shortened
 from rl_platform.workers.worker_losses import RemoteTraceback
 
 OURS = str(Path(__file__).parents[1])
@@ -51,7 +52,8 @@ def _own_part(frames: list[tuple[str, str]], raised: str) -> str:
         return ""
     begin = own.index(True)
     end = next(i for i in range(len(frames), begin, -1) if not frames[i - 1][0].startswith(OURS))
-    return "".join(["Traceback (most recent call last):\n", *(text for _, text in frames[begin:end]), raised])
+    shown = shortened("".join(text for _, text in frames[begin:end]), TRACEBACK_CHARACTERS // 2)
+    return f"Traceback (most recent call last):\n{shown}{shortened(raised, TRACEBACK_CHARACTERS // 2)}"
 
 
 def _is_own(file: str) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Any
 
+from rl_platform.data.shortened import TRACEBACK_CHARACTERS, shortened
 from rl_platform.spec.digest import spec_digest
 from rl_platform.spec.driver_protocol import (
     HEAD_UID_ENV,
@@ -27,6 +29,9 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return hide(super().format(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - as logging calls it
+        return shortened(super().formatException(ei), TRACEBACK_CHARACTERS)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from rl_platform.checkpoints.errors import CheckpointError, StaleAttempt
+from rl_platform.data.shortened import MESSAGE_CHARACTERS, shortened
 from rl_platform.driver.attempt import Attempt, TrainingTrouble
 from rl_platform.driver.building import BadConfiguration
 from rl_platform.driver.drain import Drain
@@ -34,7 +35,7 @@ REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (EndpointError, FailureReason.BAD_CONFIGURATION),
     (BadObjective, FailureReason.BAD_CONFIGURATION),
     (EnvironmentFault, FailureReason.ENVIRONMENT_FAULT),
-    (WorkersLost, FailureReason.INTERNAL_ERROR),
+    (WorkersLost, FailureReason.ENVIRONMENT_FAULT),
     (ShardsLost, FailureReason.INTERNAL_ERROR),
     (CheckpointError, FailureReason.CHECKPOINT_FAILED),
     (ProgressLogError, FailureReason.CHECKPOINT_FAILED),
@@ -74,13 +75,13 @@ class Outcome:
             self._fill("Drained", StopReason.DRAINED, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the result's reason
             self.cause = error
-            self._fill("Failed", _reason(error), _message(error))
+            self._fill("Failed", _reason(error), _message(error, self._logs()))
         except SystemExit as error:
             self.cause = error
             message = (
                 f"something called sys.exit({error.code!r}) during the run: the environment, or a library"
             )
-            self._fill("Failed", FailureReason.INTERNAL_ERROR, message)
+            self._fill("Failed", FailureReason.INTERNAL_ERROR, shortened(message))
 
     def hung(self, message: str) -> None:
         """From a thread, while the environment does not come back: say so, and end the process with it."""
@@ -126,6 +127,11 @@ class Outcome:
             steps = counters.env_steps - attempt.env_steps_before
             result.env_steps_per_second = round(steps / attempt.train_seconds, 1)
 
+    def _logs(self) -> str | None:
+        """Where what rollout workers print will be; None where another Ray keeps it."""
+        session = self.attempt.assembly.session if self.attempt is not None else None
+        return str(self.folder.worker_logs) if session is not None and session.is_own else None
+
     def _write(self) -> None:
         if self.owned:
             self.folder.write_json(self.folder.result, self.result.to_json())
@@ -141,10 +147,14 @@ def _reason(error: Exception) -> FailureReason:
     return next((reason for kind, reason in REASONS if isinstance(error, kind)), FailureReason.INTERNAL_ERROR)
 
 
-def _message(error: Exception) -> str:
+def _message(error: Exception, logs: str | None = None) -> str:
     if is_full(error):
         return what_to_do(error)
     known = isinstance(error, TrainingTrouble) or any(isinstance(error, kind) for kind, _ in REASONS)
     told = getattr(error, "cause", error) if known else error  # of a task in another process: its own words
-    text = str(told) or type(error).__name__
+    # What an environment said has been shortened with words of ours around it: they are to stay.
+    text = shortened(str(told) or type(error).__name__, 2 * MESSAGE_CHARACTERS)
+    if isinstance(error, WorkersLost):
+        where = logs or "their pods' logs, or in those of their Ray"
+        return f"{text}; what they printed is in {where}"
     return text if known else f"{type(error).__name__}: {text}"

@@ -101,7 +101,8 @@ def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Cal
     tracker = attempt.telemetry.tracker
     registry = RegistryProcess(attempt.asked_to_stop) if tracker is not None else None
     try:
-        phase("evaluating")
+        if attempt.job.spec.evaluation.episodes:
+            phase("evaluating")
         outcome.evaluation = attempt.evaluate()
         if attempt.asked_to_stop():
             outcome.end(

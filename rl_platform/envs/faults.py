@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rl_platform.data.shortened import shortened
 from rl_platform.envs.adapter import EnvironmentFault
 
 SCALARS = frozenset({float, int, bool, np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_})
@@ -45,16 +46,16 @@ def fault_at(name: str, env: int, step: int | str, error: BaseException | FieldF
         return EnvironmentFault(f"{where}, field {error.field}: {error.problem}")
     what = "step" if isinstance(step, int) else "constructor" if step == "start" else step
     if isinstance(error, ValueError | TypeError) and what in EXPECTED and _is_ours(error):
-        return EnvironmentFault(f"{where}, field {what}: did not return {EXPECTED[what]}: {error}")
+        return EnvironmentFault(f"{where}, field {what}: did not return {EXPECTED[what]}: {words_of(error)}")
     if isinstance(error, SystemExit):
-        return EnvironmentFault(f"{where}, field {what}: called sys.exit({error.code!r})")
+        return EnvironmentFault(f"{where}, field {what}: called sys.exit({shortened(repr(error.code))})")
     return EnvironmentFault(f"{where}, field {what}: raised {type(error).__name__}: {words_of(error)}")
 
 
 def words_of(error: BaseException) -> str:
-    """What an exception says; one of an environment's own may not even be able to."""
+    """What an exception says, which may be long; one of an environment's own may not even be able to."""
     try:
-        return str(error)
+        return shortened(str(error))
     except Exception as worse:  # noqa: BLE001 - whatever it is, the first fault is the one to tell
         return f"(whose message raises {type(worse).__name__})"
 

@@ -101,6 +101,11 @@ class RaySession:
                     raise
         self._connected = True
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it has started its Ray, whose logs it keeps in the end."""
+        return self._folder is not None
+
     def placement(self, role: str) -> Mapping[str, Any]:
         """Options of Ray for an actor of this role: its pods' own resource where the cluster has them."""
         import ray

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from rl_platform.data.shortened import TRACEBACK_CHARACTERS, shortened
 from rl_platform.data.trajectory import Trajectory
 from rl_platform.data.tree import Tree
 from rl_platform.envs.adapter import EnvironmentFault
+from rl_platform.envs.faults import words_of
 from rl_platform.workers.blueprint import Blueprint
 from rl_platform.workers.fragment import Told, fetched, head_of, told_of
 from rl_platform.workers.rollout_worker import RolloutWorker
@@ -91,10 +93,18 @@ class RemoteWorker:
             return act(self.worker)
         # Nobody but the environment interrupts a worker from a keyboard.
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told to the driver, whatever it is
-            text = "".join(traceback.format_exception(error))
-            told = str(error) if isinstance(error, EnvironmentFault) else f"{type(error).__name__}: {error}"
-            self.broken = Broken(told, isinstance(error, EnvironmentFault | KeyboardInterrupt), text)
+            text = shortened("".join(traceback.format_exception(error)), TRACEBACK_CHARACTERS)
+            of_environment = isinstance(error, EnvironmentFault | KeyboardInterrupt)
+            self.broken = Broken(self._wording(error), of_environment, text)
             return None
+
+    def _wording(self, error: BaseException) -> str:
+        if isinstance(error, EnvironmentFault):
+            return str(error)
+        named = f"{type(error).__name__}: {words_of(error)}".removesuffix(": ")
+        if isinstance(error, KeyboardInterrupt):  # no adapter has named environment and step
+            return f"rollout worker {self.source}: its environment raised {named}"
+        return named
 
     def _build(self) -> RolloutWorker:
         worker = self.blueprint.build(self.source, _leave)

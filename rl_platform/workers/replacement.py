@@ -68,6 +68,12 @@ def refuse_hopeless(
     if broken is not None:
         raise EnvironmentFault(broken.message) from RemoteTraceback(broken.traceback)
     raise WorkersLost(
-        f"every rollout worker was lost {times} times in a row without a fragment, or {GIVE_UP_SHORT_LIVES} "
-        f"times within {SOUND_SECONDS:.0f} s of its start; the last one so: {how}; workers' logs tell more"
+        f"all {len(records)} rollout workers ended without a word, {sum(map(_in_a_row, records))} times in "
+        f"all, each {times} times in a row without a fragment or {GIVE_UP_SHORT_LIVES} times within "
+        f"{SOUND_SECONDS:.0f} s of its start: os._exit, a crash in native code, too little memory or a lost "
+        f"node; the last one so: {how}"
     )
+
+
+def _in_a_row(record: Record) -> int:
+    return max(record.failures, record.restarts)

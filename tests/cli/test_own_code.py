@@ -74,3 +74,15 @@ def test_causes_that_go_round_in_a_circle_end() -> None:
     error = ValueError("mine")
     error.__cause__ = error
     assert own_traceback(error) == ""
+
+
+def test_an_endless_message_is_shown_in_part(tmp_path: Path) -> None:
+    file = tmp_path / "arm.py"
+    file.write_text("raise ValueError('begin' + 'x' * 10**6 + 'end')")
+    here = raised(file.read_text(), str(file))
+    for error in (here, RemoteTraceback("".join(traceback.format_exception(here)))):
+        trace = own_traceback(error)
+        assert len(trace) < 20_200
+        assert str(file) in trace
+        assert "ValueError: beginx" in trace
+        assert trace.rstrip().endswith("xend")

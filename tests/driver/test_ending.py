@@ -48,3 +48,13 @@ def test_a_run_ends_with_the_first_batch_that_is_enough(
         made = job({"id": "CartPole-v1"}, {name: {}}, rollouts={"envsPerWorker": 2}, stop=stop)
         result = train(made, tmp_path / str(ended[0]))
         assert (result.env_steps, result.updates) == ended
+
+
+def test_a_phase_in_which_nothing_happens_is_not_told(tmp_path: Path) -> None:
+    phases: list[str] = []
+    made = job({"id": "CartPole-v1"}, {"a2c": {}}, stop={"updates": 1}, evaluation={"episodes": 0})
+    train(made, tmp_path / "none", on_phase=phases.append)
+    assert phases == ["preflight", "training", "saving"]
+    made = job({"id": "CartPole-v1"}, {"a2c": {}}, stop={"updates": 1}, evaluation={"episodes": 1})
+    train(made, tmp_path / "one", on_phase=phases.append)
+    assert phases[3:] == ["preflight", "training", "saving", "evaluating"]

@@ -15,6 +15,7 @@ from rl_platform.spec.conditions import FailureReason
 from rl_platform.workers.objective_checks import BadObjective
 from rl_platform.workers.ray_session import BadRayAddress, RayUnreachable
 from rl_platform.workers.ray_start import RayNotStarted
+from rl_platform.workers.worker_losses import WorkersLost
 
 ERRORS = [ObjectStoreFullError("/tmp is full"), OutOfDiskError("/tmp is full")]
 
@@ -59,3 +60,14 @@ def test_a_loss_that_cannot_be_learned_from_is_the_jobs_wherever_the_learner_is(
 )
 def test_a_ray_that_is_not_there_is_said_in_its_own_words(error: Exception, reason: FailureReason) -> None:
     assert (_reason(error), _message(error)) == (reason, str(error))
+
+
+def test_workers_that_end_again_and_again_are_told_with_where_to_read_more() -> None:
+    lost = WorkersLost("every rollout worker ended without a word")
+    assert _reason(lost) == FailureReason.ENVIRONMENT_FAULT
+    assert _message(lost, "runs/x/logs") == f"{lost}; what they printed is in runs/x/logs"
+    assert _message(lost) == f"{lost}; what they printed is in their pods' logs, or in those of their Ray"
+
+
+def test_whatever_arrives_is_told_in_a_message_of_bounded_length() -> None:
+    assert len(_message(RuntimeError("x" * 10**6))) < 4_200

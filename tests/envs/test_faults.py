@@ -218,3 +218,15 @@ def test_a_hanging_step_is_ended_and_named() -> None:
         sample(hang, watchdog=watchdog)
     assert isinstance(caught.value.__cause__, TimeoutError)
     assert 0.15 < time.monotonic() - start < 2
+
+
+def test_an_endless_message_is_told_in_part() -> None:
+    def endless() -> Any:
+        raise ValueError("begin" + "x" * 10**6 + "end")
+
+    with pytest.raises(EnvironmentFault, match="field step: raised ValueError: beginx") as caught:
+        sample(endless)
+    assert len(str(caught.value)) < 2_300
+    with pytest.raises(EnvironmentFault, match=r"called sys\.exit\('xx") as caught:
+        sample(lambda: sys.exit("x" * 10**6))
+    assert len(str(caught.value)) < 2_300

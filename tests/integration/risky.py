@@ -83,6 +83,9 @@ class Risky(gymnasium.Env[Any, Any]):
     def step_raises(self) -> None:
         raise RuntimeError("the simulator lost its connection")
 
+    def step_exits(self) -> None:
+        os._exit(5)
+
     def step_interrupts(self) -> None:
         raise KeyboardInterrupt("the simulator lost its connection")
 

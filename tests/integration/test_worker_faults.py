@@ -134,3 +134,11 @@ def test_an_environment_that_always_fails_ends_the_run_with_its_own_words(
     assert f"in {risk}" in trace
     assert kind in trace
     assert len(workers(tmp_path / "processes")) == GIVE_UP
+
+
+def test_workers_whose_processes_end_are_told_in_our_words(tmp_path: Path) -> None:
+    of = risky(tmp_path / "processes", "step_exits", replicas=1, after=0)
+    result = failure(lambda: train(of, tmp_path / "run")).result
+    assert (result.reason, result.workers_lost) == ("EnvironmentFault", GIVE_UP)
+    assert "os._exit, a crash in native code, too little memory" in result.message
+    assert "what they printed is in their pods' logs, or in those of their Ray" in result.message
