@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from copy import deepcopy
 
 from rl_platform.checkpoints.checkpoint import Checkpoint, CheckpointRef
 from rl_platform.driver.building import BadConfiguration, assemble, environments, refuse_missing_gpus
@@ -162,7 +163,9 @@ class Attempt:
         replaced = self.counters.replaced
         try:
             if not self._take_up() and self.initial is not None:
-                put_back(self.initial, self.assembly, self.progress, self.rule, self.guard)
+                # A run changes what it goes on from, and may come back to this one.
+                initial = deepcopy(self.initial)
+                put_back(initial, self.assembly, self.progress, self.rule, self.guard)
         except LearnerLost as again:
             self._keep(wall_seconds, losses, replaced)
             self._go_back(again)

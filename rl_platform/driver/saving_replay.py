@@ -33,14 +33,14 @@ def put_replay_back(
 ) -> None:
     """What was saved, if it was; what is missing is counted. Raises ValueError where it does not fit."""
     replay = run.replay
-    for policy in run.trained:
-        if policy not in documents:
-            continue
-        saved = _saved(policy, documents[policy], arrays)
-        if isinstance(replay, ReplayShards):
-            replay.restore(policy, resharded(saved, len(replay.shards)))
-        elif policy in replay:
-            ((position, columns),) = resharded(saved, 1)
+    saved = {it: _saved(it, documents[it], arrays) for it in run.trained if it in documents}
+    if isinstance(replay, ReplayShards):
+        replay.forget()
+        if saved:
+            replay.restore({policy: resharded(each, len(replay.shards)) for policy, each in saved.items()})
+    else:
+        for policy in saved.keys() & replay.keys():
+            ((position, columns),) = resharded(saved[policy], 1)
             replay[policy].restore(position, columns)
     _reconcile(run, counters)
 

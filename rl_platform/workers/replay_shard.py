@@ -112,8 +112,9 @@ class ReplayShard:
         """See `ReplayBuffer.snapshot`."""
         return self.buffers[policy].snapshot()
 
-    def restore(self, policy: str, position: dict[str, Any], columns: Tree) -> Answer:
-        """See `ReplayBuffer.restore`."""
+    def restore(self, saved: Mapping[str, tuple[dict[str, Any], Tree]]) -> Answer:
+        """See `ReplayBuffer.restore`; by policy."""
         self.drawn.clear()
-        self.buffers[policy].restore(position, columns)
+        for policy, (position, columns) in saved.items():
+            self.buffers[policy].restore(position, columns)
         return self.answer()

@@ -195,16 +195,39 @@ class ReplayShards:
         """Of each shard; see `ReplayBuffer.snapshot`."""
         self.settle()
         asked = [(shard, shard.actor.snapshot.remote(policy)) for shard in self.shards]
-        told = [self._get(shard, answer) for shard, answer in asked]
+        told = [self._told(shard, "snapshot", policy, asked=answer) for shard, answer in asked]
         return [(position | {"draws": self.draws[policy]}, columns) for position, columns in told]
 
-    def restore(self, policy: str, parts: Sequence[tuple[dict[str, Any], Tree]]) -> None:
-        """Put back a snapshot of as many shards. Raises ValueError where it does not fit the capacity."""
+    def forget(self) -> None:
+        """Begin to count anew, with what is in the shards now: what has become of transitions so far is of a
+        moment that the run goes back from.
+        """
         self.settle()
-        self.draws[policy] = max(position["draws"] for position, _ in parts)
-        for shard, (position, columns) in zip(self.shards, parts, strict=True):
-            answer: Answer = self._get(shard, shard.actor.restore.remote(policy, position, columns))
+        for shard in self.shards:
+            answer: Answer = self._told(shard, "answer")
             shard.fills = answer.fills
+        self.tally = Tally()
+
+    def restore(self, parts: Mapping[str, Sequence[tuple[dict[str, Any], Tree]]]) -> None:
+        """Put back a snapshot, by policy of as many shards. Raises ValueError where it does not fit the
+        capacity.
+        """
+        for policy, saved in parts.items():
+            self.draws[policy] = max(position["draws"] for position, _ in saved)
+        for shard in self.shards:
+            mine = {policy: saved[shard.number] for policy, saved in parts.items()}
+            shard.fills = dict.fromkeys(self.blueprint.policies, Fill())  # nothing is lost with it by now
+            answer: Answer = self._told(shard, "restore", mine)
+            shard.fills = answer.fills
+
+    def _told(self, shard: Shard, method: str, *arguments: Any, asked: Ref | None = None) -> Any:
+        """What it answers, or who comes after it where it is lost before."""
+        while True:
+            try:
+                return self._get(shard, asked or getattr(shard.actor, method).remote(*arguments))
+            except shard_errors(self.ray) as error:
+                self._lost(shard, error)
+                asked = None
 
     def _make(self, shard: Shard) -> None:
         shard.actor = self._actor.remote(self.blueprint)

@@ -12,11 +12,12 @@ import pytest
 
 from rl_platform.checkpoints.reading import load, resolve
 from rl_platform.driver.building import Assembly, BadConfiguration, assemble
-from rl_platform.driver.saving_replay import NOT_SAVED
+from rl_platform.driver.saving_replay import NOT_SAVED, capture_replay, put_replay_back
 from rl_platform.driver.train import train
 from rl_platform.execution.fragments import UNFINISHED
 from rl_platform.spec.training_job import TrainingJob
 from rl_platform.tracking.progress_log import read_reports
+from rl_platform.tracking.report import Report
 from rl_platform.workers.replay_shards import ON_THE_WAY, SHARD_LOST, ReplayShards
 from tests.integration.probes import APEX, DQN, PPO, job
 from tests.integration.ray_here import ray_here as ray_here
@@ -207,3 +208,61 @@ def test_a_checkpoint_without_replay_says_what_is_missing(tmp_path: Path) -> Non
     rest = train(counted(stop={"envSteps": 1_200}, **part), tmp_path / "run", taking="resume")
     assert rest.dropped == {NOT_SAVED: first.env_steps}
     assert rest.updates * 4 == pytest.approx(rest.env_steps - 64, abs=48)
+
+
+class Massacre:
+    """Kills learner, shards and workers at the reports with these numbers."""
+
+    def __init__(self, *at: int) -> None:
+        self.at, self.reports = at, 0
+
+    def __call__(self, report: Report) -> None:
+        self.reports += 1
+        if self.reports in self.at:
+            for victim in descendants(os.getpid()):
+                if command(victim).startswith(("ray::Learner", "ray::Replay", "ray::Rollout")):
+                    os.kill(victim, signal.SIGKILL)
+
+
+def test_what_was_lost_before_a_run_went_back_is_not_of_the_timeline_that_counts(tmp_path: Path) -> None:
+    """Twice back to the beginning, before any checkpoint, and on to the end."""
+    of = counted(
+        algorithm={"apex": APEX | {"nStep": 1, "bufferSize": 600}},
+        stop={"envSteps": 3_000},
+        checkpoint={"everyUpdates": 10**6},
+        **LEARNER,
+        **shards(2),
+    )
+    result = train(of, tmp_path / "run", on_report=Massacre(2, 4))
+    assert (result.state, result.learner_losses) == ("Succeeded", 2)
+    assert SHARD_LOST not in result.dropped
+    saved = load(resolve(str(tmp_path / "run")))
+    kept = sum(len(tree["obs"]) for name, tree in saved.arrays.items() if name.startswith("replay/"))
+    counters = saved.state["plan"]["counters"]
+    assert counters["stored"] + sum(result.dropped.values()) == result.env_steps
+    assert kept == 600 == counters["stored"] - counters["overwritten"]
+    assert result.agent_steps == {"default": result.env_steps}
+
+
+def test_a_shard_that_nothing_is_awaited_of_is_missed_at_a_checkpoint_and_when_one_is_put_back() -> None:
+    made = assemble(counted(**shards(2)))
+    replay = made.run.replay
+    assert isinstance(replay, ReplayShards)
+    made.start()
+    try:
+        run(made, 1_000)
+        saved, counters = capture_replay(made.run), made.plan.counters
+        before = replay.size
+        os.kill(shard_processes()[0], signal.SIGKILL)
+        documents, _ = capture_replay(made.run)
+        assert sum(it["size"] for it in documents["default"]["shards"]) == replay.size < before
+        assert before - replay.size == replay.take_tally().dropped[SHARD_LOST]
+        os.kill(shard_processes()[0], signal.SIGKILL)
+        put_replay_back(made.run, counters, *saved)
+        assert replay.size == before == counters.stored - counters.overwritten
+        os.kill(shard_processes()[0], signal.SIGKILL)
+        put_replay_back(made.run, counters, {}, {})
+        assert counters.stored - counters.overwritten - counters.dropped[NOT_SAVED] == replay.size < before
+        assert replay.take_tally().dropped == {}
+    finally:
+        made.close()
