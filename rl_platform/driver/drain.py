@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from rl_platform.envs.watchdog import stand_still
+
 
 class Drain:
     """Whether the run was asked to stop, and by what."""
@@ -30,13 +32,18 @@ class Drain:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Listen to SIGINT and SIGTERM inside this block. Outside the main thread nothing is installed."""
+        """Listen to SIGINT and SIGTERM inside this block, and to Ctrl-Z unless somebody else does. Outside the
+        main thread nothing is installed.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in before:
-            signal.signal(number, self._received)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP)
+        before = {number: signal.getsignal(number) for number in numbers}
+        signal.signal(signal.SIGINT, self._received)
+        signal.signal(signal.SIGTERM, self._received)
+        if before[signal.SIGTSTP] is signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, stand_still)
         try:
             yield
         finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -102,3 +104,22 @@ def test_code_that_never_returns_to_python_is_reported_by_the_thread() -> None:
 def test_no_time_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match="0 s; expected more than 0"):
         Watchdog(0)
+
+
+def deaf(case: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.envs.deaf_process", case]
+    return subprocess.run(command, capture_output=True, text=True, timeout=8, check=False)
+
+
+@pytest.mark.parametrize("case", ["for_ever", "after_short_fragments"])
+def test_code_that_lets_no_other_thread_run_ends_with_its_process(case: str) -> None:
+    ended = deaf(case)
+    assert ended.returncode == 1
+    assert "Timeout (0:00:01" in ended.stderr
+    assert "in for_ever" in ended.stderr
+
+
+@pytest.mark.parametrize("case", ["many_constructors", "at_rest", "closed"])
+def test_who_has_more_time_or_nothing_to_do_may_hold_the_lock(case: str) -> None:
+    ended = deaf(case)
+    assert (ended.returncode, ended.stderr) == (0, "")
