@@ -32,8 +32,8 @@ class Drain:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Listen to SIGINT and SIGTERM inside this block, and to Ctrl-Z unless somebody else does. Outside the
-        main thread nothing is installed.
+        """Listen to SIGINT and SIGTERM inside this block, and to Ctrl-Z unless somebody else does. Outside
+        the main thread nothing is installed.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

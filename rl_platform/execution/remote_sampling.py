@@ -42,6 +42,7 @@ class RemoteRollouts:
     site: str = "rollouts"
     state: HeldFragments = field(default_factory=HeldFragments)
     outstanding: deque[Request] = field(default_factory=deque)
+    asked: int = 0  # requests of the round that is outstanding
 
     @property
     def detail(self) -> str:
@@ -62,6 +63,8 @@ class RemoteRollouts:
     def issue(self) -> None:
         """Ask workers that have credit; a round begins when the one before has been taken wholly."""
         self.group.revive()
+        if self.order == "worker":
+            self.group.name_silent(self.outstanding, self.asked)
         if self.state.fragments or (self.order == "worker" and self.outstanding):
             return
         asked = Counter(request.worker for request in self.outstanding)
@@ -71,6 +74,7 @@ class RemoteRollouts:
                 if asked[worker] < turn:
                     self._ask(worker)
                     asked[worker] += 1
+        self.asked = len(self.outstanding)
 
     def waits(self) -> list[Ref]:
         """All that is outstanding, the oldest first; of a round only what comes next."""

@@ -5,8 +5,9 @@ Nothing of Ray is imported before a group is started.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +25,13 @@ from rl_platform.workers.remote_worker import Broken
 from rl_platform.workers.weights import RemoteWeights, Weights
 from rl_platform.workers.worker_losses import WorkerLost, first_line, lost_errors
 
+log = logging.getLogger(__name__)
+
 Ref = Any
+SILENT_SECONDS = 60.0
+"""A worker that others wait for for so long is named, and again and again."""
+SILENT_TOGETHER = 5
+"""So many times as long where none has answered: their environments may well be slow."""
 BY_VALUE_BYTES = 64 * 1024
 """Weights from this process up to this size travel inside the request; larger ones lie in the object store
 once.
@@ -60,6 +67,7 @@ class WorkerGroup:
         self._learning: tuple[type[Any], LearnerBlueprint] | None = None
         self.first_step_at: float | None = None
         self.places = Places()
+        self._named = 0.0  # monotonic seconds at which silent workers were named last
         self._weights: dict[str, tuple[Weights, Any]] = {}  # policy → weights, and as they are sent
 
     def learn(self, kind: type[Any], blueprint: LearnerBlueprint) -> None:
@@ -133,7 +141,7 @@ class WorkerGroup:
         worker was to act with.
         """
         try:
-            report = self.ray.get(request.report)
+            report = self._report(request)
             # What is learned from in this process is brought here now: then it can't be lost any more.
             data = None if self.data_stays or isinstance(report, Broken) else self.ray.get(request.data)
         except lost_errors(self.ray) as error:
@@ -154,6 +162,26 @@ class WorkerGroup:
             self.first_step_at = time.perf_counter() - fragment.seconds
         self.places.received(request.host, fragment.remote() if data is None else ())
         return fragment if data is None else replace(fragment, trajectories=data)
+
+    def name_silent(self, awaited: Sequence[Request], asked: int) -> None:
+        """Say who has not answered for long, of those whose requests, once ``asked`` of them, are awaited
+        together. It costs nothing until then.
+        """
+        now = time.monotonic()
+        if not awaited or now - max(self._named, awaited[0].born) < SILENT_SECONDS:
+            return
+        reports = [request.report for request in awaited]
+        there, _ = self.ray.wait(reports, num_returns=len(reports), timeout=0, fetch_local=False)
+        silent = [each for each in awaited if each.report not in there]
+        patience = SILENT_SECONDS * (SILENT_TOGETHER if len(silent) == asked else 1)
+        if silent and now - silent[0].born > patience:
+            self._named = now
+            names = ", ".join(f"{it.worker} on {it.host}, for {now - it.born:.0f} s" for it in silent)
+            log.warning(
+                "the run waits for a fragment of rollout worker %s: one whose process stands still is "
+                "replaced once it is killed",
+                names,
+            )
 
     def resize(self, count: int) -> list[str]:
         """See `Members.resize`; with their hosts."""
@@ -181,6 +209,13 @@ class WorkerGroup:
     def close(self) -> None:
         """End all workers at once."""
         self.members.close()
+
+    def _report(self, request: Request) -> Any:
+        while True:
+            try:
+                return self.ray.get(request.report, timeout=SILENT_SECONDS)
+            except self.ray.exceptions.GetTimeoutError:
+                self.name_silent([request], 2)
 
     def _sent(self, policy: str, published: PublishedPolicy) -> Any:
         held, sent = self._weights.get(policy, (None, None))

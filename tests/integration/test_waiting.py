@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
+import socket
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -13,13 +17,16 @@ from typing import Any
 import pytest
 
 from rl_platform.driver.building import Assembly, assemble
+from rl_platform.workers import group as groups
 from rl_platform.workers.fragment import Fragment
 from rl_platform.workers.group import Request, WorkerGroup
 from tests.integration.probes import job
 from tests.integration.ray_here import ray_here as ray_here
+from tests.integration.test_ray_of_its_own import command, descendants
 
 pytestmark = pytest.mark.usefixtures("ray_here")
 SECONDS = 6.0
+SMALL = {"batchSize": 64, "minibatchSize": 64}
 
 
 @contextmanager
@@ -93,3 +100,35 @@ def test_a_driver_that_waits_sleeps() -> None:
         assert waits <= 2 * SECONDS, f"{waits} times in {SECONDS} seconds"
         share = (time.process_time() - processor) / (time.perf_counter() - began)
         assert share < 0.05, f"{share:.1%} of a core"
+
+
+@pytest.mark.parametrize(
+    "algorithm", [{"ppo": SMALL}, {"impala": {"fragmentLength": 16}}], ids=lambda it: next(iter(it))
+)
+def test_a_worker_that_stands_still_is_named_while_others_wait_for_it(
+    algorithm: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a round, or before a checkpoint."""
+    monkeypatch.setattr(groups, "SILENT_SECONDS", 1.0)
+    environment = {"entrypoint": "tests.integration.sleepers:Sleeper", "kwargs": {"seconds": 0.02}}
+    made = assemble(job(environment, algorithm, rollouts={"replicas": 2, "envsPerWorker": 1}))
+    made.start()
+    stopped = 0
+    try:
+        for _ in made.plan:
+            if made.plan.counters.env_steps and not stopped:
+                stopped = max(it for it in descendants(os.getpid()) if "ray::RolloutProcess" in command(it))
+                os.kill(stopped, signal.SIGSTOP)
+                threading.Timer(4.5, os.kill, (stopped, signal.SIGCONT)).start()
+                if "impala" in algorithm:
+                    made.plan.settle()
+                before = made.plan.counters.env_steps
+            if stopped and made.plan.counters.env_steps > before + 100:
+                break
+    finally:
+        made.close()
+    said = [it.getMessage() for it in caplog.records if it.levelno == logging.WARNING]
+    assert 2 <= len(said) <= 6
+    for each in said:
+        assert each.startswith("the run waits for a fragment of rollout worker ")
+        assert f" on {socket.gethostname()}, for " in each
