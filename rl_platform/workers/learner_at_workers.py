@@ -19,6 +19,8 @@ from rl_platform.workers.remote_learner import RemoteLearner
 class LearnerAtWorkers(RemoteLearner):
     """The learner whose ranks are the workers of ``group``, in the order of their numbers."""
 
+    role = "rollouts"
+
     def __init__(self, blueprint: LearnerBlueprint, session: RaySession, group: WorkerGroup) -> None:
         from rl_platform.workers.learning_process import LearningProcess  # with it comes Ray
 

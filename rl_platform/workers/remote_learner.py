@@ -7,7 +7,9 @@ Nothing of Ray is imported before they are started, and nothing of torch in this
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +32,13 @@ from rl_platform.workers.shares import dealt
 from rl_platform.workers.weights import LocalWeights, RemoteWeights, Weights
 
 
+log = logging.getLogger(__name__)
+
+LACKING_SECONDS = 15.0
+"""After which it is said what the cluster has not got: it may be growing, so that is waited for."""
+WARN_SECONDS = 60.0
+
+
 class RanksDiffer(Exception):
     """The learner's replicas should hold equal parameters, and do not."""
 
@@ -46,6 +55,7 @@ class RemoteLearner:
     """Has the methods of `Learner`; each waits for its answers. Raises LearnerLost."""
 
     ray: Any  # the module
+    role = "learner"  # of its processes, for their place
 
     def __init__(
         self, blueprint: LearnerBlueprint, session: RaySession, gpus: int = 0, replicas: int = 1
@@ -54,6 +64,7 @@ class RemoteLearner:
         self.policies = dict(blueprint.policies)
         self._ranks: list[Any] = []  # actors
         self._joining: list[Any] = []  # what ranks that were made have not yet answered
+        self._made_at = self._told_at = 0.0  # monotonic seconds; when it was said last that they are awaited
         self._keys: dict[int, tuple[int, Any]] = {}  # id of a function → its key, and the function
 
     def start(self) -> None:
@@ -63,6 +74,7 @@ class RemoteLearner:
         self.ray = ray
         self.close()
         self._keys.clear()
+        self._made_at = time.monotonic()
         self._ranks = self._made()
         count = len(self._ranks)
         place = self._ranks[0].open_place.remote() if count > 1 else None
@@ -211,6 +223,23 @@ class RemoteLearner:
                 actor.keep.remote(*known)
         return known[0]
 
+    def _warn_of_waiting(self) -> None:
+        """Once a minute, what they need; the first time soon if the cluster has not got it."""
+        now, has = time.monotonic(), self.ray.cluster_resources()
+        place = self.session.placement(self.role)
+        needs = {"CPU": place["num_cpus"], "GPU": self.gpus, **place.get("resources", {})}
+        lacking = any(amount * len(self._ranks) > has.get(name, 0) for name, amount in needs.items())
+        if now - max(self._told_at, 0 if lacking else self._made_at) < WARN_SECONDS:
+            return
+        self._told_at = now
+        log.warning(
+            "the learner is not up after %.0f s: each of its %d processes takes %s, and the cluster has %s",
+            now - self._made_at,
+            len(self._ranks),
+            _amounts(needs) or "no resources",
+            _amounts({name: amount for name, amount in has.items() if not name.startswith("node:")}),
+        )
+
     def _answers(self, asked: list[Any]) -> list[Any]:
         """What the ranks say. Raises what one of them raised, with its traceback, as soon as it is there: the
         others may wait for that one for ever.
@@ -219,8 +248,10 @@ class RemoteLearner:
         errors = self.ray.exceptions
         try:
             while waited:
-                (ready,), waited = self.ray.wait(waited, num_returns=1)
-                answers[ready] = self.ray.get(ready)
+                there, waited = self.ray.wait(waited, num_returns=1, timeout=LACKING_SECONDS)
+                answers |= {ready: self.ray.get(ready) for ready in there}
+                if not there and self._joining:
+                    self._warn_of_waiting()
             self._joining = []
             return [answers[each] for each in asked]
         except errors.ObjectLostError as error:  # also where it was an argument
@@ -232,6 +263,12 @@ class RemoteLearner:
             raise cause from None
         except errors.RayActorError as error:
             raise LearnerLost(f"the learner's process is gone: {_line(error)}") from error
+
+
+def _amounts(resources: Mapping[str, float]) -> str:
+    """Those that are counted, not measured in bytes."""
+    counted = {name: it for name, it in sorted(resources.items()) if it and not name.endswith("memory")}
+    return ", ".join(f"{amount:g} {name}" for name, amount in counted.items())
 
 
 def _line(error: Exception) -> str:

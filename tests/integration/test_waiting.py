@@ -18,9 +18,12 @@ import pytest
 
 from rl_platform.driver.building import Assembly, assemble
 from rl_platform.workers import group as groups
+from rl_platform.workers import remote_learner
 from rl_platform.workers.fragment import Fragment
 from rl_platform.workers.group import Request, WorkerGroup
-from tests.integration.probes import job
+from rl_platform.workers.losses import LearnerLost
+from rl_platform.workers.remote_learner import RemoteLearner
+from tests.integration.probes import PPO, job
 from tests.integration.ray_here import ray_here as ray_here
 from tests.integration.test_ray_of_its_own import command, descendants
 
@@ -132,3 +135,25 @@ def test_a_worker_that_stands_still_is_named_while_others_wait_for_it(
     for each in said:
         assert each.startswith("the run waits for a fragment of rollout worker ")
         assert f" on {socket.gethostname()}, for " in each
+
+
+def test_what_the_learner_waits_for_is_told_with_what_the_cluster_has(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where something lacks, soon; where all is there, only after a while."""
+    monkeypatch.setattr(remote_learner, "LACKING_SECONDS", 0.5)
+    monkeypatch.setattr(remote_learner, "WARN_SECONDS", 1.5)
+    of = job({"id": "CartPole-v1"}, {"ppo": PPO}, learner={"replicas": 2, "gpusPerReplica": 1})
+    made = assemble(of)
+    assert made.session is not None
+    made.session.open()
+    learner = made.run.learner
+    assert isinstance(learner, RemoteLearner)
+    learner.start()
+    threading.Timer(4.2, learner.close).start()
+    with pytest.raises(LearnerLost):
+        learner.weights("default")
+    said = [it.getMessage() for it in caplog.records if it.levelno == logging.WARNING]
+    assert len(said) in (2, 3)
+    assert "each of its 2 processes takes 1 CPU, 1 GPU" in said[0]
+    assert "the cluster has 4 CPU" in said[0]
