@@ -31,7 +31,6 @@ from rl_platform.workers.remote_sample import RemoteSample
 from rl_platform.workers.shares import dealt
 from rl_platform.workers.weights import LocalWeights, RemoteWeights, Weights
 
-
 log = logging.getLogger(__name__)
 
 LACKING_SECONDS = 15.0
@@ -244,7 +243,7 @@ class RemoteLearner:
         """What the ranks say. Raises what one of them raised, with its traceback, as soon as it is there: the
         others may wait for that one for ever.
         """
-        waited, answers = [*self._joining, *asked], {}
+        waited, answers = [*self._joining, *asked], dict[Any, Any]()
         errors = self.ray.exceptions
         try:
             while waited:
