@@ -245,11 +245,12 @@ class Attempt:
         """The checkpoint that the run ends with. Raises CheckpointError where the store stays away."""
         self.delayed.last(self.save)
 
-    def evaluate(self) -> Evaluation | None:
+    def evaluate(self, on_begin: Callable[[], None] = lambda: None) -> Evaluation | None:
         """Greedy episodes in environments of their own; None where none are wanted, or the run must stop."""
         spec = self.job.spec.evaluation
         if not spec.episodes:
             return None
+        on_begin()
         count = min(spec.episodes, self.job.spec.rollouts.envs_per_worker)
         adapter = environments(self.job, count, self.watchdog)
         try:

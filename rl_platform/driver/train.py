@@ -101,9 +101,7 @@ def _conclude(attempt: Attempt, outcome: Outcome, reason: StopReason, phase: Cal
     tracker = attempt.telemetry.tracker
     registry = RegistryProcess(attempt.asked_to_stop) if tracker is not None else None
     try:
-        if attempt.job.spec.evaluation.episodes:
-            phase("evaluating")
-        outcome.evaluation = attempt.evaluate()
+        outcome.evaluation = attempt.evaluate(lambda: phase("evaluating"))
         if attempt.asked_to_stop():
             outcome.end(
                 StopReason.DRAINED, "it is trained, but neither evaluated nor registered: --resume does that"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +31,9 @@ class Group:
         self.sequence = 0
 
     def revive(self) -> None:
+        pass
+
+    def name_silent(self, awaited: Sequence[Request], asked: int) -> None:
         pass
 
     def losses(self) -> int:
