@@ -67,11 +67,12 @@ def refuse_hopeless(
         return
     if broken is not None:
         raise EnvironmentFault(broken.message) from RemoteTraceback(broken.traceback)
+    lost = sum(map(_in_a_row, records))
     raise WorkersLost(
-        f"all {len(records)} rollout workers ended without a word, {sum(map(_in_a_row, records))} times in "
-        f"all, each {times} times in a row without a fragment or {GIVE_UP_SHORT_LIVES} times within "
+        f"rollout workers ended without a word, {lost} times in all, each of the {len(records)} at least "
+        f"{times} times in a row without a fragment or {GIVE_UP_SHORT_LIVES} times within "
         f"{SOUND_SECONDS:.0f} s of its start: os._exit, a crash in native code, too little memory or a lost "
-        f"node; the last one so: {how}"
+        f"node; the last one so: {how.rstrip('.')}"
     )
 
 
