@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from rl_platform.data.shortened import shortened
+from rl_platform.data.tree import ACTION
+from rl_platform.envs.adapter import EnvironmentAdapter, EnvironmentFault
 from rl_platform.envs.make import EnvironmentSpec, make_adapter
 from rl_platform.envs.watchdog import Watchdog
 from rl_platform.models.actors import make_actor
@@ -38,11 +41,16 @@ class Blueprint:
 
     def build(self, source: int, on_hang: Callable[[str], None]) -> RolloutWorker:
         """Worker number ``source``, in a process that does nothing else. Raises what its environment
-        raises.
+        raises, and EnvironmentFault where that has other spaces than the policies were made for.
         """
         watchdog = Watchdog(self.step_timeout_seconds, on_hang)
         with watchdog.one_call(self.num_envs):
             adapter = make_adapter(self.environment, self.num_envs, self.agents)
+        try:
+            self._refuse_other_spaces(adapter)
+        except EnvironmentFault:
+            adapter.close()
+            raise
         return RolloutWorker(
             adapter,
             {name: make_actor(policy, threads=1) for name, policy in self.policies.items()},
@@ -50,3 +58,17 @@ class Blueprint:
             watchdog=watchdog,
             **self.sampling,
         )
+
+    def _refuse_other_spaces(self, adapter: EnvironmentAdapter) -> None:
+        for name, lanes in adapter.lanes.items():
+            here, made_for = lanes.spaces, self.policies[name].spaces
+            leaves = {**made_for.obs, **here.obs}
+            different = [path for path in leaves if here.obs.get(path) != made_for.obs.get(path)]
+            told = [f"{path} is {here.obs.get(path)}, not {made_for.obs.get(path)}" for path in different]
+            if here.action != made_for.action:
+                told.append(f"{ACTION} is {here.action}, not {made_for.action}")
+            if told:
+                raise EnvironmentFault(
+                    f"environment {adapter.name!r} has other spaces in this process than in the driver's, "
+                    f"policy {name}: {shortened('; '.join(told))}. Is the same version of it everywhere?"
+                )
