@@ -206,7 +206,7 @@ class Attempt:
         """Nothing has come from rollout workers: look only at the clock and at what the run was asked."""
         if self.asked_to_stop() and self._may_stop(scheduled=False):
             return StopReason.DRAINED
-        return self.rule.reason(self._standing())
+        return self._end()
 
     def _advance(self, item: Item) -> StopReason | None:
         """Report, evaluate and checkpoint where it is due; why the run should stop, if it should."""
@@ -318,9 +318,13 @@ class Attempt:
         if trouble is not None:
             raise TrainingTrouble(trouble)
         self._take_stop()
-        reason = self.rule.reason(self._standing())
-        if reason is not None and not any(agent_steps.get(policy) for policy in run.trained):
-            raise TrainingTrouble(nobody_acted(observed))
+        return self._end()
+
+    def _end(self) -> StopReason | None:
+        """By the stop rules. Raises TrainingTrouble where no trained policy has acted by then."""
+        reason, counters = self.rule.reason(self._standing()), self.counters
+        if reason is not None and not any(map(counters.agent_steps.get, self.assembly.run.trained)):
+            raise TrainingTrouble(nobody_acted(counters.env_steps, counters.updates))
         return reason
 
     def _take_stop(self) -> None:

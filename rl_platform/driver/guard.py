@@ -57,10 +57,12 @@ class Observed:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def nobody_acted(observed: Observed) -> Trouble:
+def nobody_acted(env_steps: int, updates: int) -> Trouble:
     """Of a run that is at its end."""
-    return _still(
-        "no agent of a trained policy has acted", observed, "does the environment give them observations?"
+    return Trouble(
+        FailureReason.NO_PROGRESS,
+        f"no agent of a trained policy has acted by the end of the run (at env step {env_steps}, update "
+        f"{updates}); does the environment give them observations, and is stop.wallSeconds long enough?",
     )
 
 

@@ -25,7 +25,7 @@ Waiter = Callable[[list[Ref], float], Ref | None]
 """The first of the references that is ready, or None after so many seconds."""
 IDLE_SECONDS = 1.0
 IDLE = "idle"
-"""Marks a result that says only that nothing has come."""
+"""Marks a result that says only that there was none for a while: the driver may look at the clock."""
 HEARTBEAT_ENV_STEPS = 2048
 """A plan whose output is silent (a replay buffer filling up) still hands the driver a result this often."""
 
@@ -117,16 +117,19 @@ class Plan:
         """Run for ever; each item is a Result. Stop by leaving the loop."""
         self.validate()
         self.edges = {name: self.edges.get(name, Edge()) for name in self.names()}
+        heard = time.monotonic()
         while True:
             name, item = self._next_item()
-            if item is None:
+            results = [] if item is None else self._push(name, self.flows[name].ops, item)
+            if name != self.output:
+                silent = self.counters.env_steps - self.reported >= HEARTBEAT_ENV_STEPS
+                results = [Item(Kind.RESULT)] if silent else []
+            yield from self._reported(results)
+            if results:
+                heard = time.monotonic()
+            elif item is None or time.monotonic() - heard >= IDLE_SECONDS:
                 yield Item(Kind.RESULT, info={IDLE: True})
-                continue
-            results = self._push(name, self.flows[name].ops, item)
-            if name == self.output:
-                yield from self._reported(results)
-            elif self.counters.env_steps - self.reported >= HEARTBEAT_ENV_STEPS:
-                yield from self._reported([Item(Kind.RESULT)])
+                heard = time.monotonic()
 
     def depths(self) -> dict[str, int]:
         """What waits now at each source and operator: for an answer, or for the rest of its batch."""

@@ -25,7 +25,8 @@ class PlateauSpec(SpecModel):
 
 class StopSpec(SpecModel):
     """The run ends when one of these holds after the learner has learned: for ppo and ddppo that is after
-    batchSize env steps; the others look at all but envSteps and updates only each 1,024 env steps.
+    batchSize env steps; the others look at episodeReturn and plateau only each 1,024 env steps. wallSeconds
+    is looked at each second, or with the next fragment.
     """
 
     env_steps: Steps | None = Field(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+import numpy as np
 import pytest
+from gymnasium.spaces import Box, Discrete
 
 from rl_platform.driver.train import train
 from tests.integration.probes import job
@@ -58,3 +65,31 @@ def test_a_phase_in_which_nothing_happens_is_not_told(tmp_path: Path) -> None:
     made = job({"id": "CartPole-v1"}, {"a2c": {}}, stop={"updates": 1}, evaluation={"episodes": 1})
     train(made, tmp_path / "one", on_phase=phases.append)
     assert phases[3:] == ["preflight", "training", "saving", "evaluating"]
+
+
+class Slow(gymnasium.Env[Any, Any]):
+    """20 ms a step: 1,024 of them take 20 s."""
+
+    observation_space, action_space = Box(-1, 1, (2,)), Discrete(2)
+
+    def reset(self, **options: Any) -> Any:
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        time.sleep(0.02)
+        return np.zeros(2, np.float32), 1.0, False, False, {}
+
+
+@pytest.mark.parametrize("by", ["wallSeconds", "SIGTERM"])
+def test_a_slow_run_hears_the_clock_and_signals_between_its_reports(tmp_path: Path, by: str) -> None:
+    stop = {"envSteps": 5000} | ({"wallSeconds": 2} if by == "wallSeconds" else {})
+    environment = {"entrypoint": f"{__name__}:Slow", "maxEpisodeSteps": 50}
+    made = job(environment, {"a2c": {"fragmentLength": 4}}, rollouts={"envsPerWorker": 1}, stop=stop)
+    asking = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGTERM))
+    if by == "SIGTERM":
+        asking.start()
+    result = train(made, tmp_path / "run")
+    asking.cancel()
+    assert result.reason == ("WallTimeReached" if by == "wallSeconds" else "Drained")
+    assert 0 < result.env_steps < 500
+    assert result.checkpoint

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from rl_platform.execution.concurrency import EnvStepsPerUpdate, concurrently
 from rl_platform.execution.counters import Counters, Every
 from rl_platform.execution.item import Item, Kind
 from rl_platform.execution.parts import Op, PlanError
-from rl_platform.execution.plan import HEARTBEAT_ENV_STEPS, IDLE, Flow
+from rl_platform.execution.plan import HEARTBEAT_ENV_STEPS, IDLE, IDLE_SECONDS, Flow
 
 
 @dataclass
@@ -187,6 +188,18 @@ def test_a_silent_output_still_gives_the_driver_a_heartbeat() -> None:
     first = next(iter(plan))
     assert first.kind is Kind.RESULT
     assert plan.counters.env_steps == HEARTBEAT_ENV_STEPS
+
+
+def test_a_slow_output_without_results_hands_the_driver_the_clock() -> None:
+    def slow(item: Item, counters: Counters) -> Sequence[Item]:
+        time.sleep(IDLE_SECONDS / 4)
+        return []
+
+    running = iter(Flow(Numbers()).then(op("slow", slow)).as_plan("p"))
+    began = time.monotonic()
+    for _ in range(2):
+        assert next(running).info == {IDLE: True}
+    assert 1.9 <= (time.monotonic() - began) / IDLE_SECONDS < 4
 
 
 def test_every_fires_once_per_period_however_far_a_step_reaches() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from rl_platform.driver.building import Assembly, assemble
+from rl_platform.driver.train import TrainingFailed, train
 from rl_platform.workers import group as groups
 from rl_platform.workers import remote_learner
 from rl_platform.workers.fragment import Fragment
@@ -157,3 +158,12 @@ def test_what_the_learner_waits_for_is_told_with_what_the_cluster_has(
     assert len(said) in (2, 3)
     assert "each of its 2 processes takes 1 CPU, 1 GPU" in said[0]
     assert "the cluster has 4 CPU" in said[0]
+
+
+def test_a_run_whose_time_is_over_before_anything_came_has_failed(tmp_path: Path) -> None:
+    environment = {"entrypoint": "tests.integration.sleepers:Sleeper", "kwargs": {"seconds": 0.5}}
+    stop = {"envSteps": 9000, "wallSeconds": 2}
+    workers = {"replicas": 1, "envsPerWorker": 1}
+    made = job(environment, {"impala": {"fragmentLength": 64}}, rollouts=workers, stop=stop)
+    with pytest.raises(TrainingFailed, match=r"no agent .* has acted .* is stop\.wallSeconds long enough"):
+        train(made, tmp_path / "run")

@@ -135,8 +135,8 @@ def test_a_field_is_explained_by_its_own_words_and_those_of_its_model() -> None:
     assert "arXiv 1707.06347" in NODES[".spec.algorithm.ppo"]["description"]
     assert NODES[".spec.stop"]["description"] == (
         "When the run is over. The run ends when one of these holds after the learner has learned: for ppo "
-        "and ddppo that is after batchSize env steps; the others look at all but envSteps and updates only "
-        "each 1,024 env steps."
+        "and ddppo that is after batchSize env steps; the others look at episodeReturn and plateau only each "
+        "1,024 env steps. wallSeconds is looked at each second, or with the next fragment."
     )
     assert not [path for path, node in NODES.items() if re.search(r"\n|  ", node.get("description", ""))]
 
