@@ -147,11 +147,8 @@ class Plan:
         for name, part in self._states().items():
             operators[name], leaves = part.snapshot()
             arrays |= {f"{name}|{leaf}": array for leaf, array in leaves.items()}
-        return {
-            "counters": self.counters.snapshot(),
-            "operators": operators,
-            "reported": self.reported,
-        }, arrays
+        state = {"counters": self.counters.snapshot(), "operators": operators, "reported": self.reported}
+        return state, arrays
 
     def settle(self) -> None:
         """Await what sources have in flight; they hold it."""
@@ -170,9 +167,7 @@ class Plan:
         self.reported = state["reported"]
         for name, part in own.items():
             prefix = f"{name}|"
-            leaves = {
-                path.removeprefix(prefix): leaf for path, leaf in arrays.items() if path.startswith(prefix)
-            }
+            leaves = {p.removeprefix(prefix): leaf for p, leaf in arrays.items() if p.startswith(prefix)}
             part.restore(state["operators"][name], leaves)
 
     def _states(self) -> dict[str, State]:
@@ -215,9 +210,7 @@ class Plan:
     def _push(self, flow: str, ops: tuple[Op, ...], item: Item) -> list[Item]:
         items = [item]
         for position, op in enumerate(ops):
-            if not items:
-                return items
-            if len(items) > 1:
+            if len(items) != 1:
                 return [out for one in items for out in self._push(flow, ops[position:], one)]
             began = time.perf_counter()
             items = list(op.fn(items[0], self.counters))
