@@ -43,7 +43,7 @@ _ABOUT_SAMPLING = [
             {"replay": {"placement": "driver"}, "rollouts": {"replicas": 0}},
         ],
         [
-            {"replay": {"placement": "rollouts"}},
+            {"replay": {"placement": "rollouts"}, "rollouts": {}},
             {"replay": {"placement": "rollouts", "shards": 2}, "rollouts": {"replicas": 0}},
         ],
     ),
