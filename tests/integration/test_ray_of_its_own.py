@@ -96,8 +96,8 @@ def family(folder: Path) -> set[int]:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in file.read_text().split():
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):  # of threads, which come and go
+        for child in _bytes(file).decode().split():
             yield int(child)
             yield from descendants(int(child))
 
