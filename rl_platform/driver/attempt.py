@@ -203,7 +203,7 @@ class Attempt:
             self.telemetry.show_pods(workers.hosts())
 
     def _standstill(self) -> StopReason | None:
-        """Nothing has come from rollout workers: look only at the clock and at what the run was asked."""
+        """No result for a while: look only at the clock and at what the run was asked."""
         if self.asked_to_stop() and self._may_stop(scheduled=False):
             return StopReason.DRAINED
         return self._end()

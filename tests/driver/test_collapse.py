@@ -140,7 +140,7 @@ class NamedNet:
     state: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def forward(self, *arguments: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # only its parameters are looked at
 
 
 @pytest.mark.parametrize(
