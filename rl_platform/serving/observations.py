@@ -73,8 +73,8 @@ def _row(value: Any, leaf: Leaf, path: str) -> np.ndarray:
         array = array != 0
     if leaf.kind == "image":
         _refuse_other_numbers(array, path)
-    if leaf.kind == "image" and array.ndim == 3 and array.shape != leaf.shape:
-        array = array.transpose(1, 2, 0)  # channels first, as some environments give it
+        if array.ndim == 3 and array.shape != leaf.shape:
+            array = array.transpose(1, 2, 0)  # channels first, as some environments give it
     if array.shape != leaf.shape and not (leaf.kind == "multi_discrete" and array.size == leaf.shape[0]):
         batched = array.shape[1:] == leaf.shape
         hint = "; act takes one observation, not a batch" if batched else ""
